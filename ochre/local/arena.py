@@ -1,0 +1,161 @@
+"""The arena: a collection's vectors in one append-only file, written once and mapped by every reader.
+
+The file is a 64-byte header and then rows of `dimension` little-endian float32. The catalog says how many rows are
+committed; bytes after those are left over from a crash, or room to grow, and the next append overwrites them. A row
+never changes once it is committed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ochre.errors import CorruptError
+from ochre.model.vectors import Matrix
+
+MAGIC = b"OCHREVEC"
+VERSION = 1
+HEADER_BYTES = 64
+_HEADER = struct.Struct("<8sII16s")  # magic, version, dimension, collection id; zeros up to 64 bytes
+
+_WRITE_BYTES = 64 * 1024 * 1024
+_ROOM_BYTES = 1024 * 1024
+
+
+class Arena:
+    """The vectors of one collection. Threads may share it; appends come one at a time, under SQLite's write lock."""
+
+    def __init__(self, folder: Path, collection: UUID, dimension: int) -> None:
+        self.path = arena_path(folder, collection)
+        self._collection = collection
+        self.dimension = dimension
+        self._stride = dimension * 4
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._mapped: NDArray[np.float32] = np.empty((0, dimension), np.float32)
+
+    def append(self, slot: int, vectors: Matrix, *, sync: bool) -> None:
+        """Write `vectors` (n, d) as the rows from `slot` on; with `sync`, return once they are on the disk."""
+        file = self._open_for_writing(fresh=slot == 0)
+        start = HEADER_BYTES + slot * self._stride
+        self._grow(file, start + vectors.nbytes, vectors.nbytes)
+        data = np.ascontiguousarray(vectors, dtype="<f4").data.cast("B")
+        for offset in range(0, len(data), _WRITE_BYTES):
+            _write_at(file, data[offset : offset + _WRITE_BYTES], start + offset)
+        if sync:
+            _sync(file)
+
+    def rows(self, count: int) -> Matrix:
+        """Return the first `count` rows, `(count, d)` float32, read-only, without reading them.
+
+        Raises:
+            CorruptError: the file is missing, too short, or another collection's.
+        """
+        with self._lock:
+            if len(self._mapped) < count:
+                self._mapped = self._map(count)
+            return self._mapped[:count]
+
+    def close(self) -> None:
+        """Release the file and the mapping."""
+        with self._lock:
+            self._mapped = self._mapped[:0].copy()  # the map goes with the last view of it
+            if self._finalizer is not None:
+                self._finalizer()
+            self._file = self._finalizer = None
+
+    def _open_for_writing(self, *, fresh: bool) -> int:
+        with self._lock:
+            if self._file is None:
+                self.path.parent.mkdir(exist_ok=True)
+                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+                self._file = os.open(self.path, flags, 0o666)
+                self._finalizer = weakref.finalize(self, os.close, self._file)  # an arena may just be dropped
+            if fresh:  # no row is committed, so whatever is there is nobody's
+                header = _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes)
+                _write_at(self._file, memoryview(header.ljust(HEADER_BYTES, b"\0")), 0)
+                _sync_folder(self.path.parent)
+            return self._file
+
+    def _grow(self, file: int, needed: int, appended: int) -> None:
+        """Give the file room for many small appends, as written zeros.
+
+        On journaling file systems a sync that only overwrites is an order of magnitude cheaper than one that must
+        record a new size or a first write to a reserved block; and the map need not be renewed at every append.
+        """
+        size = os.fstat(file).st_size
+        if size < needed and appended < _ROOM_BYTES:
+            room = min(max(64 * appended, _ROOM_BYTES // 16), _ROOM_BYTES)
+            _write_at(file, memoryview(bytes(needed + room - size)), size)
+
+    def _map(self, count: int) -> NDArray[np.float32]:
+        try:
+            with self.path.open("rb") as file:
+                self._check(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size, count)
+                view: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise CorruptError(
+                f"{self.path} is missing: restore it from a backup; it holds the vectors of a collection"
+            ) from error
+        rows = (len(view) - HEADER_BYTES) // self._stride
+        array = np.frombuffer(view, dtype="<f4", count=rows * self.dimension, offset=HEADER_BYTES)
+        return array.reshape(rows, self.dimension).astype(np.float32, copy=False)
+
+    def _check(self, header: bytes, size: int, count: int) -> None:
+        needed = HEADER_BYTES + count * self._stride
+        if size < needed:
+            raise CorruptError(f"{self.path} has {size} bytes, {needed} were committed: restore it from a backup")
+        magic, version, dimension, owner = _HEADER.unpack(header[: _HEADER.size])
+        if (magic, version, dimension, owner) != (MAGIC, VERSION, self.dimension, self._collection.bytes):
+            raise CorruptError(
+                f"{self.path} does not begin as the vectors of its collection do: restore it from a backup"
+            )
+
+
+def arena_path(folder: Path, collection: UUID) -> Path:
+    """Return where the vectors of a collection are kept."""
+    return folder / "vectors" / f"{collection}.f32"
+
+
+def _write_at(file: int, data: memoryview, offset: int) -> None:
+    while len(data):
+        if hasattr(os, "pwrite"):  # leaves the file's position alone, which a forked child shares
+            written = os.pwrite(file, data, offset)
+        else:
+            os.lseek(file, offset, os.SEEK_SET)
+            written = os.write(file, data)
+        data, offset = data[written:], offset + written
+
+
+def _sync(file: int) -> None:
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(file)
+    else:
+        os.fsync(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name durable; Windows does that with the file itself."""
+    if sys.platform == "win32":
+        return
+    for path in (folder, folder.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

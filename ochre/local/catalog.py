@@ -1,0 +1,278 @@
+"""The catalog: tenants, databases and collections, as rows of SQLite.
+
+Functions here take a `Session` and run inside its transaction; they know nothing of records' indexes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, StorageError
+from ochre.local.database import Session
+from ochre.local.schema import MAX_COLLECTION_KEY, ORDINAL_BITS
+from ochre.model.configuration import stored_configuration, update_configuration
+from ochre.model.records import Scalar
+from ochre.model.requests import (
+    DEFAULT_DATABASE,
+    DEFAULT_TENANT,
+    CollectionInfo,
+    CreateCollection,
+    Database,
+    ModifyCollection,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A collection as one snapshot sees it.
+
+    Attributes:
+        key: its number in this folder; its records' keys begin at `first_key`.
+        next_ordinal, next_slot: the first unused ones.
+        records: how many it holds.
+    """
+
+    info: CollectionInfo
+    key: int
+    next_ordinal: int
+    next_slot: int
+    records: int
+
+    @property
+    def first_key(self) -> int:
+        """The key of ordinal 0."""
+        return self.key << ORDINAL_BITS
+
+
+_COLUMNS = """
+SELECT c.key, c.id, c.name, d.tenant, d.name, c.metadata, c.configuration, c.dimension,
+       c.next_ordinal, c.next_slot, c.records, c.head
+FROM collections AS c JOIN databases AS d ON d.key = c.database
+"""
+
+
+# -- tenants and databases --------------------------------------------------------------------------------------
+
+
+def ensure_defaults(session: Session) -> None:
+    """Create the default tenant and database where they are missing."""
+    session.execute("INSERT OR IGNORE INTO tenants VALUES (?)", (DEFAULT_TENANT,))
+    if not session.execute("SELECT count(*) FROM databases").get:
+        create_database(session, DEFAULT_DATABASE, DEFAULT_TENANT)
+
+
+def create_tenant(session: Session, name: str) -> None:
+    """Create a tenant; raises `AlreadyExistsError`."""
+    session.execute("INSERT OR IGNORE INTO tenants VALUES (?)", (name,))
+    if not session.connection.changes():
+        raise AlreadyExistsError(f"Tenant [{name}] already exists: choose another name")
+
+
+def get_tenant(session: Session, name: str) -> str:
+    """Return the name of a tenant that exists; raises `NotFoundError`."""
+    if session.execute("SELECT 1 FROM tenants WHERE name=?", (name,)).get is None:
+        raise NotFoundError(f"Tenant [{name}] not found: create it with AdminClient.create_tenant")
+    return name
+
+
+def create_database(session: Session, name: str, tenant: str) -> Database:
+    """Create a database of a tenant; raises `AlreadyExistsError`, `NotFoundError`."""
+    get_tenant(session, tenant)
+    database = Database(uuid4(), name, tenant)
+    session.execute(
+        "INSERT OR IGNORE INTO databases (id, tenant, name) VALUES (?,?,?)", (str(database.id), tenant, name)
+    )
+    if not session.connection.changes():
+        raise AlreadyExistsError(f"Database [{name}] already exists in tenant [{tenant}]: choose another name")
+    return database
+
+
+def get_database(session: Session, name: str, tenant: str) -> Database:
+    """Return a database; raises `NotFoundError`."""
+    row = session.execute("SELECT id FROM databases WHERE tenant=? AND name=?", (tenant, name)).fetchone()
+    if row is None:
+        raise NotFoundError(f"Database [{name}] not found. Are you sure it exists? (tenant [{tenant}])")
+    return Database(UUID(str(row[0])), name, tenant)
+
+
+def delete_database(session: Session, name: str, tenant: str) -> list[UUID]:
+    """Delete a database and all it holds; return the ids of its collections."""
+    database = get_database(session, name, tenant)
+    ids = [row.info.id for row in list_collections(session, tenant, name, None, 0)]
+    for collection in ids:
+        delete_collection(session, get_collection(session, collection))
+    session.execute("DELETE FROM databases WHERE id=?", (str(database.id),))
+    return ids
+
+
+def list_databases(session: Session, tenant: str, limit: int | None, offset: int) -> list[Database]:
+    """Return the databases of a tenant, by name."""
+    rows = session.execute(
+        "SELECT id, name FROM databases WHERE tenant=? ORDER BY name LIMIT ? OFFSET ?", (tenant, _sql(limit), offset)
+    )
+    return [Database(UUID(str(id_)), str(name), tenant) for id_, name in rows]
+
+
+# -- collections ------------------------------------------------------------------------------------------------
+
+
+def get_collection(session: Session, collection: UUID) -> CollectionRow:
+    """Return a collection by its id, from the session's cache if this snapshot has read it before."""
+    row = session.collections.get(collection)
+    if row is None:
+        rows = _select(session, "WHERE c.id=?", (str(collection),))
+        if not rows:
+            raise NotFoundError(
+                f"Collection [{collection}] does not exist: it was deleted, or never was in this folder"
+            )
+        row = session.collections[collection] = rows[0]
+    return row
+
+
+def find_collection(session: Session, name: str, tenant: str, database: str) -> CollectionRow | None:
+    """Return a collection by its name, or None."""
+    rows = _select(session, "WHERE d.tenant=? AND d.name=? AND c.name=?", (tenant, database, name))
+    return rows[0] if rows else None
+
+
+def list_collections(
+    session: Session, tenant: str, database: str, limit: int | None, offset: int
+) -> list[CollectionRow]:
+    """Return the collections of a database, by name."""
+    where = "WHERE d.tenant=? AND d.name=? ORDER BY c.name LIMIT ? OFFSET ?"
+    return _select(session, where, (tenant, database, _sql(limit), offset))
+
+
+def count_collections(session: Session, tenant: str, database: str) -> int:
+    """Return how many collections a database has."""
+    return int(
+        session.execute(
+            "SELECT count(*) FROM collections c JOIN databases d ON d.key=c.database WHERE d.tenant=? AND d.name=?",
+            (tenant, database),
+        ).get
+    )
+
+
+def create_collection(session: Session, request: CreateCollection) -> CollectionRow:
+    """Create a collection, or do what `get_or_create` and `overwrite_metadata` say with the one that exists."""
+    found = session.execute(
+        "SELECT key FROM databases WHERE tenant=? AND name=?", (request.tenant, request.database)
+    ).get
+    if found is None:
+        raise InvalidArgumentError(
+            f"Database [{request.database}] does not exist in tenant [{request.tenant}]: create it with "
+            "AdminClient.create_database"
+        )
+    existing = find_collection(session, request.name, request.tenant, request.database)
+    if existing is None:
+        return _insert(session, request, int(found))
+    if not request.get_or_create:
+        raise AlreadyExistsError(
+            f"Collection [{request.name}] already exists: choose another name, or use get_or_create_collection"
+        )
+    if request.overwrite_metadata and request.metadata is not None:
+        return modify_collection(session, ModifyCollection(existing.info.id, metadata=request.metadata))
+    return existing
+
+
+def _insert(session: Session, request: CreateCollection, database: int) -> CollectionRow:
+    key = int(session.execute("SELECT coalesce(max(key), 0) + 1 FROM collections").get)
+    if key > MAX_COLLECTION_KEY:
+        raise StorageError(f"the folder has used up its {MAX_COLLECTION_KEY} collection keys; start another folder")
+    collection = uuid4()
+    session.execute(
+        "INSERT INTO collections (key, id, database, name, metadata, configuration) VALUES (?,?,?,?,?,?)",
+        (
+            key,
+            str(collection),
+            database,
+            request.name,
+            _metadata_json(request.metadata),
+            _json(request.configuration.to_dict()),
+        ),
+    )
+    return get_collection(session, collection)
+
+
+def modify_collection(session: Session, request: ModifyCollection) -> CollectionRow:
+    """Change the parts of a collection that are not None in the request."""
+    row = get_collection(session, request.collection)
+    if request.name is not None and request.name != row.info.name:
+        if find_collection(session, request.name, row.info.tenant, row.info.database):
+            raise AlreadyExistsError(f"Collection [{request.name}] already exists: choose another name")
+        session.execute("UPDATE collections SET name=? WHERE key=?", (request.name, row.key))
+    if request.metadata is not None:
+        session.execute("UPDATE collections SET metadata=? WHERE key=?", (_metadata_json(request.metadata), row.key))
+    if request.configuration is not None:
+        changed = update_configuration(row.info.configuration, request.configuration)
+        session.execute("UPDATE collections SET configuration=? WHERE key=?", (_json(changed.to_dict()), row.key))
+    session.collections.clear()
+    return get_collection(session, request.collection)
+
+
+def delete_collection(session: Session, row: CollectionRow) -> None:
+    """Delete a collection's rows; its vectors' file is the caller's to remove once this is committed."""
+    session.execute("DELETE FROM records WHERE collection=?", (row.key,))
+    session.execute("DELETE FROM changes WHERE collection=?", (row.key,))
+    session.execute("DELETE FROM collections WHERE key=?", (row.key,))
+    session.collections.clear()
+
+
+def collection_ids(session: Session) -> set[str]:
+    """Return the ids of all collections of the folder, as text."""
+    return {str(id_) for (id_,) in session.execute("SELECT id FROM collections")}
+
+
+def clear(session: Session) -> list[UUID]:
+    """Delete every tenant, database, collection and record; return the ids of the collections."""
+    ids = [UUID(id_) for id_ in collection_ids(session)]
+    for table in ("records", "changes", "collections", "databases", "tenants"):
+        session.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
+    session.collections.clear()
+    return ids
+
+
+def save_progress(session: Session, row: CollectionRow) -> None:
+    """Store what a write to a collection's records moved on: dimension, counters and head."""
+    session.execute(
+        "UPDATE collections SET dimension=?, next_ordinal=?, next_slot=?, records=?, head=? WHERE key=?",
+        (row.info.dimension, row.next_ordinal, row.next_slot, row.records, row.info.head, row.key),
+    )
+    session.collections.clear()
+
+
+def _select(session: Session, where: str, bindings: tuple[str | int, ...]) -> list[CollectionRow]:
+    rows = session.execute(_COLUMNS + where, bindings)
+    return [_row(row) for row in rows]
+
+
+def _row(row: tuple[Any, ...]) -> CollectionRow:
+    key, id_, name, tenant, database, metadata, configuration, dimension, ordinal, slot, records, head = row
+    info = CollectionInfo(
+        id=UUID(str(id_)),
+        name=str(name),
+        tenant=str(tenant),
+        database=str(database),
+        metadata=None if metadata is None else msgspec.json.decode(str(metadata), type=dict[str, Scalar]),
+        configuration=stored_configuration(msgspec.json.decode(str(configuration))),
+        dimension=None if dimension is None else int(dimension),
+        head=int(head),
+    )
+    return CollectionRow(info, int(key), int(ordinal), int(slot), int(records))
+
+
+def _metadata_json(metadata: dict[str, Scalar | None] | None) -> str | None:
+    kept = {key: value for key, value in (metadata or {}).items() if value is not None}
+    return _json(kept) if kept else None
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _sql(limit: int | None) -> int:
+    return -1 if limit is None else limit  # SQLite's word for no limit

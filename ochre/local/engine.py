@@ -1,0 +1,295 @@
+"""LocalEngine: the embedded engine. It joins the parts: catalog and log for the truth, states for reading it fast."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError
+from ochre.local import catalog, log
+from ochre.local.arena import Arena, arena_path
+from ochre.local.catalog import CollectionRow
+from ochre.local.database import Database as SqliteFile
+from ochre.local.database import Session
+from ochre.local.read import Reader, batches
+from ochre.local.state import CollectionState, StaleSnapshotError
+from ochre.model.requests import (
+    CollectionInfo,
+    CountRecords,
+    CreateCollection,
+    Database,
+    DeleteRecords,
+    GetRecords,
+    ModifyCollection,
+    QueryRecords,
+    QueryReply,
+    RecordBatch,
+    ScanRecords,
+    WriteRecords,
+)
+from ochre.settings import Settings
+
+Answer = TypeVar("Answer")
+
+
+class LocalEngine:
+    """An `Engine` over a folder. Safe for any number of threads, and of processes with an engine each on the folder."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._sync = settings.synchronous != "off"
+        self._states: OrderedDict[UUID, CollectionState] = OrderedDict()
+        self._states_lock = threading.Lock()
+        self._file = SqliteFile(folder, settings)
+
+    @classmethod
+    def open(cls, folder: Path, settings: Settings | None = None) -> LocalEngine:
+        """Open the database in `folder`, creating it if it is not there.
+
+        Raises:
+            StorageError: the folder cannot be made or read; FormatVersionError: a later release wrote it.
+        """
+        engine = cls(folder, settings or Settings())
+        try:
+            engine._prepare()
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    def _prepare(self) -> None:
+        """Create the default tenant and database in a new folder; remove vectors that a crash left without an owner."""
+        with self._file.read() as session:
+            fresh = session.execute("SELECT count(*) FROM tenants").get == 0
+        if fresh:
+            with self._file.write() as session:
+                catalog.ensure_defaults(session)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        files = {path.stem: path for path in (self._folder / "vectors").glob("*.f32")}
+        if not files:
+            return
+        with self._file.read() as session:
+            orphans = files.keys() - catalog.collection_ids(session)
+        if not orphans:
+            return
+        # Another process may be creating its collection's file right now; under the write lock none is.
+        with contextlib.suppress(BusyError), self._file.write() as session:
+            for name in orphans - catalog.collection_ids(session):
+                _remove(files[name])
+
+    # -- tenants and databases ----------------------------------------------------------------------------------
+
+    def create_tenant(self, name: str) -> None:
+        """Create a tenant."""
+        with self._file.write() as session:
+            catalog.create_tenant(session, name)
+
+    def get_tenant(self, name: str) -> str:
+        """Return the tenant's name."""
+        with self._file.read() as session:
+            return catalog.get_tenant(session, name)
+
+    def create_database(self, name: str, tenant: str) -> Database:
+        """Create a database."""
+        with self._file.write() as session:
+            return catalog.create_database(session, name, tenant)
+
+    def get_database(self, name: str, tenant: str) -> Database:
+        """Return a database."""
+        with self._file.read() as session:
+            return catalog.get_database(session, name, tenant)
+
+    def delete_database(self, name: str, tenant: str) -> None:
+        """Delete a database with all it holds."""
+        with self._file.write() as session:
+            collections = catalog.delete_database(session, name, tenant)
+        self._forget(collections)
+
+    def list_databases(self, tenant: str, limit: int | None = None, offset: int = 0) -> list[Database]:
+        """Return the databases of a tenant, sorted by name."""
+        with self._file.read() as session:
+            return catalog.list_databases(session, tenant, limit, offset)
+
+    # -- collections --------------------------------------------------------------------------------------------
+
+    def create_collection(self, request: CreateCollection) -> CollectionInfo:
+        """Create a collection, or return the existing one if the request says so."""
+        if request.get_or_create and not request.overwrite_metadata:
+            with self._file.read() as session:  # the usual case needs no write lock
+                found = catalog.find_collection(session, request.name, request.tenant, request.database)
+                if found is not None:
+                    return found.info
+        with self._file.write() as session:
+            return catalog.create_collection(session, request).info
+
+    def get_collection(self, name: str, tenant: str, database: str) -> CollectionInfo:
+        """Return the collection of that name."""
+        with self._file.read() as session:
+            return _named(session, name, tenant, database).info
+
+    def get_collection_by_id(
+        self, collection: UUID, tenant: str | None = None, database: str | None = None
+    ) -> CollectionInfo:
+        """Return the collection of that id, if it is in that tenant and database (None: in any)."""
+        with self._file.read() as session:
+            info = catalog.get_collection(session, collection).info
+        if tenant not in {None, info.tenant} or database not in {None, info.database}:
+            raise NotFoundError(
+                f"Collection [{collection}] does not exist in database [{database}] of tenant [{tenant}]"
+            )
+        return info
+
+    def list_collections(
+        self, tenant: str, database: str, limit: int | None = None, offset: int = 0
+    ) -> list[CollectionInfo]:
+        """Return the collections of a database, sorted by name."""
+        with self._file.read() as session:
+            return [row.info for row in catalog.list_collections(session, tenant, database, limit, offset)]
+
+    def count_collections(self, tenant: str, database: str) -> int:
+        """Return how many collections a database has."""
+        with self._file.read() as session:
+            return catalog.count_collections(session, tenant, database)
+
+    def modify_collection(self, request: ModifyCollection) -> CollectionInfo:
+        """Change a collection's name, metadata or settings."""
+        with self._file.write() as session:
+            return catalog.modify_collection(session, request).info
+
+    def delete_collection(self, name: str, tenant: str, database: str) -> None:
+        """Delete a collection with its records."""
+        with self._file.write() as session:
+            row = _named(session, name, tenant, database)
+            catalog.delete_collection(session, row)
+        self._forget([row.info.id])
+
+    # -- records ------------------------------------------------------------------------------------------------
+
+    def write(self, request: WriteRecords) -> None:
+        """Add, update or upsert records: all of them or none."""
+        with self._file.write() as session:
+            row = catalog.get_collection(session, request.collection)
+            log.write(session, row, request, self._arena, sync=self._sync)
+
+    def delete(self, request: DeleteRecords) -> int:
+        """Delete records; return how many there were."""
+        with self._file.write() as session:
+            row = catalog.get_collection(session, request.collection)
+            ordinals = Reader(session, row, self._state(row)).select(request)
+            log.delete(session, row, ordinals)
+            return len(ordinals)
+
+    def get(self, request: GetRecords) -> RecordBatch:
+        """Return records."""
+        return self._ask(request.collection, lambda reader: reader.fetch(reader.select(request), request.include))
+
+    def query(self, request: QueryRecords) -> QueryReply:
+        """Return the nearest records, `min(n_results, matches)` of them for each query vector."""
+        return self._ask(request.collection, lambda reader: reader.query(request))
+
+    def count(self, request: CountRecords) -> int:
+        """Return how many records match."""
+        if request.filter is not None:
+            return self._ask(request.collection, lambda reader: reader.count(request))
+        session = self._file.borrow()  # one number of one row needs no transaction
+        try:
+            session.refresh()
+            row = session.collections.get(request.collection)
+            if row is not None:
+                return int(row.records)
+        finally:
+            self._file.give_back(session)
+        return self._ask(request.collection, lambda reader: reader.count(request))
+
+    def scan(self, request: ScanRecords) -> Iterator[RecordBatch]:
+        """Yield all records that were there when the scan began and still match when it reaches them."""
+        get = GetRecords(request.collection, filter=request.filter, include=request.include)
+        ordinals = self._ask(request.collection, lambda reader: reader.select(get))
+        for part in batches(ordinals, request.batch_size):
+            batch = self._ask(
+                request.collection,
+                lambda reader, part=part: reader.fetch(reader.still_matching(part, get), get.include),  # type: ignore[misc]
+            )
+            if batch.ids:
+                yield batch
+
+    # -- life cycle ---------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Delete everything and recreate the default tenant and database."""
+        if not self._settings.allow_reset:
+            raise ForbiddenError(
+                "reset is off: open the client with Settings(allow_reset=True) to allow deleting everything"
+            )
+        with self._file.write() as session:
+            collections = catalog.clear(session)
+            catalog.ensure_defaults(session)
+        self._forget(collections)
+
+    def close(self) -> None:
+        """Release every handle."""
+        self._file.close()
+        with self._states_lock:
+            states = list(self._states.values())
+            self._states.clear()
+        for state in states:
+            state.close()
+
+    # -- parts --------------------------------------------------------------------------------------------------
+
+    def _ask(self, collection: UUID, question: Callable[[Reader], Answer]) -> Answer:
+        """Answer a question from one snapshot."""
+        while True:
+            try:
+                with self._file.read() as session:
+                    row = catalog.get_collection(session, collection)
+                    return question(Reader(session, row, self._state(row)))
+            except StaleSnapshotError:
+                continue  # another thread is ahead; the next snapshot is at least as new as its
+            except CorruptError:
+                self.get_collection_by_id(collection)  # deleted while we read? then that is the error to report
+                raise
+
+    def _state(self, row: CollectionRow) -> CollectionState:
+        with self._states_lock:
+            state = self._states.get(row.info.id)
+            if state is None:
+                state = self._states[row.info.id] = CollectionState(self._folder, row)
+                while len(self._states) > self._settings.max_open_collections:
+                    self._states.popitem(last=False)  # its handles go with the last thread that uses it
+            else:
+                self._states.move_to_end(row.info.id)
+            return state
+
+    def _arena(self, row: CollectionRow) -> Arena:
+        return self._state(row).arena(row)
+
+    def _forget(self, collections: list[UUID]) -> None:
+        """Drop what this process keeps of deleted collections, and their vectors."""
+        for collection in collections:
+            with self._states_lock:
+                state = self._states.pop(collection, None)
+            if state is not None:
+                state.close()
+            _remove(arena_path(self._folder, collection))
+
+
+def _named(session: Session, name: str, tenant: str, database: str) -> CollectionRow:
+    row = catalog.find_collection(session, name, tenant, database)
+    if row is None:
+        raise NotFoundError(f"Collection [{name}] does not exist in database [{database}] of tenant [{tenant}]")
+    return row
+
+
+def _remove(path: Path) -> None:
+    # Windows refuses while another process has the file open; the next process that opens the folder removes it.
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

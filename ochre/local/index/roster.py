@@ -1,0 +1,132 @@
+"""The roster: which records a collection has, in insertion order, and the arena slot of each.
+
+A position is an index into the roster's arrays. A roster is immutable: catching up makes a new one, so whoever holds
+an old one goes on reading the snapshot it belongs to. Arrays are shared between generations where they did not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ordinals = NDArray[np.int64]
+Positions = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+"""One bool a position of a roster."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterDelta:
+    """What a step of catching up did.
+
+    Attributes:
+        moved: positions whose records were replaced or deleted.
+        added: how many positions were appended at the end.
+    """
+
+    moved: Positions
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Records by position.
+
+    Attributes:
+        ordinals: ascending, `(n,)` int64.
+        slots: rows of the arena, `(n,)` int64.
+        live: False where the record was deleted, `(n,)` bool.
+        dead: how many are deleted.
+        dense: whether position i is row `slots[0] + i` of the arena for every i.
+    """
+
+    ordinals: Ordinals
+    slots: NDArray[np.int64]
+    live: Mask
+    dead: int
+    dense: bool
+
+    @classmethod
+    def of(cls, ordinals: Ordinals, slots: NDArray[np.int64]) -> Roster:
+        """Build a roster of records that all exist; `ordinals` ascend."""
+        return cls(ordinals, slots, np.ones(len(ordinals), np.bool_), 0, _consecutive(slots))
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    @property
+    def count(self) -> int:
+        """The number of records that exist."""
+        return len(self.ordinals) - self.dead
+
+    def positions(self, ordinals: Ordinals) -> Positions:
+        """Return the positions of `ordinals` (in any order), -1 for those not here."""
+        if not len(self.ordinals):
+            return np.full(len(ordinals), -1, np.int64)
+        found = np.searchsorted(self.ordinals, ordinals)
+        found[found == len(self.ordinals)] = 0
+        found[self.ordinals[found] != ordinals] = -1
+        return found
+
+    def page(self, offset: int, limit: int | None) -> Positions:
+        """Return the positions of the existing records from the `offset`-th on, at most `limit` of them."""
+        stop = self.count if limit is None else min(offset + limit, self.count)
+        if not self.dead:
+            return np.arange(offset, max(stop, offset), dtype=np.int64)
+        return np.flatnonzero(self.live)[offset : max(stop, offset)]
+
+    def updated(self, changed: Ordinals, ordinals: Ordinals, slots: NDArray[np.int64]) -> tuple[Roster, RosterDelta]:
+        """Return the roster after a change.
+
+        Args:
+            changed: ordinals that were inserted, replaced or deleted; ascending, without repeats.
+            ordinals: those of them that exist now, ascending; the ones beyond the roster's last are new.
+            slots: the arena rows of `ordinals`.
+        """
+        known = int(self.ordinals[-1]) if len(self) else -1
+        split = int(np.searchsorted(ordinals, known, side="right"))
+        moved = self.positions(changed[: np.searchsorted(changed, known, side="right")])
+        moved = moved[moved >= 0]
+        live, own, dead = self.live, self.slots, self.dead
+        if moved.size:
+            live, own = live.copy(), own.copy()
+            live[moved] = False
+            kept = self.positions(ordinals[:split])
+            live[kept] = True
+            own[kept] = slots[:split]
+            dead = len(live) - int(np.count_nonzero(live))
+        added = len(ordinals) - split
+        all_slots = _extended(own, slots[split:])
+        dense = (
+            self.dense
+            and bool((own[moved] == self.slots[moved]).all())
+            and _consecutive(all_slots[max(len(self) - 1, 0) :])
+        )
+        roster = Roster(
+            _extended(self.ordinals, ordinals[split:]),
+            all_slots,
+            _extended(live, np.ones(added, np.bool_)),
+            dead,
+            dense,
+        )
+        return roster, RosterDelta(moved, added)
+
+
+def _consecutive(slots: NDArray[np.int64]) -> bool:
+    return len(slots) < 2 or bool((np.diff(slots) == 1).all())
+
+
+def _extended(array: NDArray[Any], extra: NDArray[Any]) -> NDArray[Any]:
+    """Append, in the spare room behind `array` if there is some: older rosters end before it and do not see it."""
+    if not len(extra):
+        return array
+    count = len(array)
+    buffer = array if array.base is None else array.base
+    if len(buffer) < count + len(extra):
+        buffer = np.empty(count + max(len(extra), count // 2), array.dtype)
+        buffer[:count] = array
+    buffer[count : count + len(extra)] = extra
+    return buffer[: count + len(extra)]

@@ -1,0 +1,89 @@
+"""Which records a filter holds for: masks of metadata, and a look at the documents themselves, cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ochre.local import log
+from ochre.local.catalog import CollectionRow
+from ochre.local.database import Session
+from ochre.local.index.roster import Mask, Positions
+from ochre.local.state import View
+from ochre.model.filters import (
+    And,
+    DocumentContains,
+    DocumentLeaf,
+    DocumentMatches,
+    Filter,
+    Not,
+    Or,
+    compile_pattern,
+    leaves,
+)
+
+
+def matching(
+    session: Session, row: CollectionRow, view: View, filter_: Filter | None, within: Positions | None = None
+) -> Positions:
+    """Return the positions of the existing records that match, ascending; of those `within`, if it is given.
+
+    The view must have been made with this filter, for this session's snapshot.
+    """
+    domain = view.roster.live
+    if within is not None:
+        chosen = np.zeros(len(view.roster), np.bool_)
+        chosen[within] = True
+        domain = domain & chosen
+    if filter_ is None:
+        return view.roster.page(0, None) if within is None else np.flatnonzero(domain)
+    return np.flatnonzero(_Matcher(session, row, view).holds(filter_, domain))
+
+
+class _Matcher:
+    """Interprets a filter over one snapshot."""
+
+    def __init__(self, session: Session, row: CollectionRow, view: View) -> None:
+        self._session = session
+        self._row = row
+        self._view = view
+
+    def holds(self, filter_: Filter, domain: Mask) -> Mask:
+        """Return where the filter holds within `domain`; a narrow domain spares looking at documents."""
+        if isinstance(filter_, And):
+            for part in _cheap_first(filter_.parts):
+                domain = self.holds(part, domain)
+            return domain
+        if isinstance(filter_, Or):
+            found = np.zeros_like(domain)
+            for part in _cheap_first(filter_.parts):
+                found |= self.holds(part, domain & ~found)
+            return found
+        if isinstance(filter_, Not):
+            return domain & ~self.holds(filter_.part, domain)
+        if isinstance(filter_, DocumentLeaf):
+            return self._documents(filter_, domain)
+        return domain & self._view.masks[filter_]
+
+    def _documents(self, leaf: DocumentLeaf, domain: Mask) -> Mask:
+        ordinals = self._view.roster.ordinals[np.flatnonzero(domain)]
+        if isinstance(leaf, DocumentContains):
+            found = log.containing(self._session, self._row, ordinals, leaf.text)
+        else:
+            search = compile_pattern(leaf.pattern).search
+            texts = log.documents(self._session, self._row, ordinals)
+            found = np.array([ordinal for ordinal, text in texts if search(text) is not None], np.int64)
+        result = np.zeros_like(domain)
+        result[self._view.roster.positions(found)] = True
+        return result
+
+
+def _cheap_first(parts: Iterable[Filter]) -> list[Filter]:
+    """Order parts so that those that read documents come last, regular expressions at the very end."""
+    return sorted(parts, key=_cost)
+
+
+def _cost(filter_: Filter) -> int:
+    costs = {DocumentContains: 1, DocumentMatches: 2}
+    return max((costs.get(type(leaf), 0) for leaf in leaves(filter_)), default=0)

@@ -1,0 +1,232 @@
+"""Reading records: get, count, query and scan over one snapshot, in terms of ordinals and positions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ochre.errors import NotFoundError
+from ochre.local import log, plan
+from ochre.local.catalog import CollectionRow
+from ochre.local.database import Session
+from ochre.local.index.roster import Positions
+from ochre.local.log import Ordinals
+from ochre.local.matching import matching
+from ochre.local.state import CollectionState, View
+from ochre.model.requests import (
+    CountRecords,
+    DeleteRecords,
+    Explanation,
+    Field,
+    GetRecords,
+    OrderKey,
+    QueryRecords,
+    QueryReply,
+    RecordBatch,
+)
+from ochre.model.text import preview
+from ochre.model.vectors import Matrix, SparseVector
+
+
+class Reader:
+    """One snapshot of one collection, and the questions asked of it."""
+
+    def __init__(self, session: Session, row: CollectionRow, state: CollectionState) -> None:
+        self._session = session
+        self._row = row
+        self._state = state
+
+    # -- selecting ----------------------------------------------------------------------------------------------
+
+    def select(self, request: GetRecords | DeleteRecords) -> Ordinals:
+        """Return the ordinals that a get or a delete is about, in order and within its page."""
+        offset = request.offset if isinstance(request, GetRecords) else 0
+        order_by = request.order_by if isinstance(request, GetRecords) else ()
+        stop = None if request.limit is None else offset + request.limit
+        if request.ids is not None and request.filter is None and not order_by:
+            return self._find(request.ids)[offset:stop]
+        view = self._state.view(self._session, self._row, request.filter, order_by)
+        if request.ids is None and request.filter is None and not order_by:
+            return view.roster.ordinals[view.roster.page(offset, request.limit)]
+        within = None if request.ids is None else self._within(view, request.ids)
+        positions = matching(self._session, self._row, view, request.filter, within)
+        return view.roster.ordinals[_ordered(positions, view, order_by)[offset:stop]]
+
+    def count(self, request: CountRecords) -> int:
+        """Return how many records match."""
+        if request.filter is None:
+            return self._row.records
+        view = self._state.view(self._session, self._row, request.filter)
+        return len(matching(self._session, self._row, view, request.filter))
+
+    def still_matching(self, ordinals: Ordinals, request: GetRecords) -> Ordinals:
+        """Return those among `ordinals` (ascending) that exist and match the request's filter now."""
+        view = self._state.view(self._session, self._row, request.filter)
+        positions = view.roster.positions(ordinals)
+        kept = matching(self._session, self._row, view, request.filter, positions[positions >= 0])
+        return view.roster.ordinals[kept]
+
+    def _find(self, ids: Sequence[str]) -> Ordinals:
+        found = log.find(self._session, self._row, ids)
+        return np.unique(np.fromiter(found.values(), np.int64, len(found)))
+
+    def _within(self, view: View, ids: Sequence[str]) -> Positions:
+        return view.roster.positions(self._find(ids))
+
+    # -- fetching -----------------------------------------------------------------------------------------------
+
+    def fetch(self, ordinals: Ordinals, include: frozenset[Field]) -> RecordBatch:
+        """Return the records at `ordinals`, in that order."""
+        names = ["id"]
+        names += [_COLUMN_OF[field] for field in _COLUMN_OF if field in include]
+        rows = log.fetch(self._session, self._row, ordinals, names)
+        columns: dict[str, Any] = (
+            dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+        )
+        return RecordBatch(
+            ids=list(columns["id"]),
+            vectors=self._vectors(columns["slot"]) if "slot" in columns else None,
+            documents=list(columns["document"]) if "document" in columns else None,
+            metadatas=_metadatas(columns["metadata"]) if "metadata" in columns else None,
+            uris=list(columns["uri"]) if "uri" in columns else None,
+        )
+
+    def _vectors(self, slots: Sequence[int]) -> Matrix:
+        if self._row.info.dimension is None:
+            return np.empty((0, 0), np.float32)
+        return self._arena()[np.array(slots, np.int64)]
+
+    def _arena(self) -> Matrix:
+        return self._state.arena(self._row).rows(self._row.next_slot)
+
+    # -- querying -----------------------------------------------------------------------------------------------
+
+    def query(self, request: QueryRecords) -> QueryReply:
+        """Return the nearest records that match, for each query vector."""
+        clock = _Clock()
+        dimension = self._row.info.dimension
+        if dimension is None:
+            return self._reply(
+                request, [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(request.vectors), 0, clock
+            )
+        log.check_dimension(dimension, request.vectors)
+        view = self._state.view(self._session, self._row, request.filter)
+        candidates = self._candidates(view, request)
+        clock.lap("filter")
+        found = self._nearest(view, candidates, request)
+        clock.lap("search")
+        return self._reply(request, found, len(candidates), clock)
+
+    def _candidates(self, view: View, request: QueryRecords) -> Positions:
+        within = None
+        if request.ids is not None:
+            known = log.find(self._session, self._row, request.ids)
+            missing = next((id_ for id_ in request.ids if id_ not in known), None)
+            if missing is not None and request.filter is None:
+                raise NotFoundError(
+                    f"Error finding id: {preview(missing)} is not in the collection; leave it out of ids"
+                )
+            within = view.roster.positions(np.fromiter(known.values(), np.int64, len(known)))
+        return matching(self._session, self._row, view, request.filter, within)
+
+    def _nearest(
+        self, view: View, candidates: Positions, request: QueryRecords
+    ) -> list[tuple[Ordinals, NDArray[np.float32]]]:
+        arena = self._arena()
+        lengths = self._state.exact.extend(arena)
+        slots = view.roster.slots[candidates]
+        found = self._state.exact.nearest(arena, lengths, slots, request.vectors, request.n_results)
+        ordinals = view.roster.ordinals[candidates]
+        results = [(ordinals[chosen], distances) for chosen, distances in found]
+        if request.max_distance is not None:
+            near = [distances <= request.max_distance for _, distances in results]
+            results = [(chosen[kept], distances[kept]) for (chosen, distances), kept in zip(results, near, strict=True)]
+        return results
+
+    def _reply(
+        self, request: QueryRecords, found: list[tuple[Ordinals, NDArray[np.float32]]], matches: int, clock: _Clock
+    ) -> QueryReply:
+        batches = self._batches([ordinals for ordinals, _ in found], request.include)
+        clock.lap("fetch")
+        explanation = None
+        if request.explain:
+            chosen = plan.choose(self._row.records, matches)
+            explanation = Explanation(
+                chosen.name, chosen.reason, self._row.records, matches, matches, self._row.info.head, clock.seconds
+            )
+        return QueryReply(batches, [distances.tolist() for _, distances in found], explanation)
+
+    def _batches(self, lists: list[Ordinals], include: frozenset[Field]) -> list[RecordBatch]:
+        """Fetch several lists of records, each record once."""
+        if len(lists) == 1:
+            return [self.fetch(lists[0], include)]
+        together = np.unique(np.concatenate(lists)) if lists else np.empty(0, np.int64)
+        batch = self.fetch(together, include)
+        return [_picked(batch, np.searchsorted(together, ordinals)) for ordinals in lists]
+
+
+_COLUMN_OF: dict[Field, str] = {"embeddings": "slot", "documents": "document", "metadatas": "metadata", "uris": "uri"}
+
+
+def _ordered(positions: Positions, view: View, order_by: Sequence[OrderKey]) -> Positions:
+    """Sort positions by the keys in turn, then by insertion; those without a key's value come last either way."""
+    if not order_by:
+        return positions
+    columns: list[NDArray[Any]] = [positions]
+    for key, ranks in zip(reversed(order_by), reversed(view.order), strict=True):
+        own = ranks[positions]
+        absent = own < 0
+        columns += [-own if key.descending else own, absent]
+    return positions[np.lexsort(columns)]
+
+
+def _metadatas(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:
+    joined = ",".join("null" if text is None else text for text in texts)
+    metadatas: list[dict[str, Any] | None] = msgspec.json.decode(f"[{joined}]")
+    if '"#type"' in joined:
+        for metadata in metadatas:
+            for key, value in (metadata or {}).items():
+                if isinstance(value, dict):
+                    assert metadata is not None
+                    metadata[key] = SparseVector.from_dict(value)
+    return metadatas
+
+
+def _picked(batch: RecordBatch, rows: NDArray[np.int64]) -> RecordBatch:
+    indices = rows.tolist()
+
+    def column(values: list[Any] | None) -> list[Any] | None:
+        return None if values is None else [values[index] for index in indices]
+
+    return RecordBatch(
+        ids=[batch.ids[index] for index in indices],
+        vectors=None if batch.vectors is None else batch.vectors[rows] if indices else batch.vectors[:0],
+        documents=column(batch.documents),
+        metadatas=column(batch.metadatas),
+        uris=column(batch.uris),
+    )
+
+
+class _Clock:
+    """Wall time by stage, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = now - self._last
+        self._last = now
+
+
+def batches(ordinals: Ordinals, size: int) -> list[Ordinals]:
+    """Cut `ordinals` into pieces of at most `size`."""
+    bounds = [*range(0, len(ordinals), size), len(ordinals)]
+    return [ordinals[start:stop] for start, stop in pairwise(bounds)]

@@ -1,0 +1,38 @@
+"""How a client behaves: the few things a user may want to choose, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ochre.errors import InvalidArgumentError, InvalidTypeError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of a client; the defaults suit nearly everyone.
+
+    Attributes:
+        allow_reset: whether `reset()` may delete everything (false).
+        synchronous: `full` (the default): a call that returned survives a power cut. `normal`: it survives the end of
+            the process, a power cut may undo the last calls. `off`: a power cut may damage the folder.
+        busy_timeout: seconds that a write waits for other processes' writes (60).
+        max_open_collections: collections whose indexes are kept in memory at once (256); the least used go first.
+    """
+
+    allow_reset: bool = False
+    synchronous: Literal["full", "normal", "off"] = "full"
+    busy_timeout: float = 60.0
+    max_open_collections: int = 256
+
+    def __post_init__(self) -> None:
+        if self.synchronous not in {"full", "normal", "off"}:
+            raise InvalidArgumentError(f"synchronous is {self.synchronous!r}: expected 'full', 'normal' or 'off'")
+        if isinstance(self.busy_timeout, bool) or not isinstance(self.busy_timeout, int | float):
+            raise InvalidTypeError(f"busy_timeout is {self.busy_timeout!r}: expected seconds, a number of 0 or more")
+        if not 0 <= self.busy_timeout <= 86_400:
+            raise InvalidArgumentError(f"busy_timeout is {self.busy_timeout}: expected 0 to 86,400 seconds")
+        if isinstance(self.max_open_collections, bool) or not isinstance(self.max_open_collections, int):
+            raise InvalidTypeError(f"max_open_collections is {self.max_open_collections!r}: expected a whole number")
+        if self.max_open_collections < 1:
+            raise InvalidArgumentError(f"max_open_collections is {self.max_open_collections}: expected 1 or more")
