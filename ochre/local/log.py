@@ -274,7 +274,7 @@ def metadata_blocks(
 ) -> Iterator[tuple[Ordinals, bytes]]:
     """Yield (ordinals, one JSON array of their metadata) of those among `ordinals` (ascending) that have metadata."""
     base = row.first_key
-    found = (pair for pair in _rows(session, row, ordinals, ("key", "metadata")) if pair[1] is not None)
+    found = iter(_rows(session, row, ordinals, ("key", "metadata"), "r.metadata IS NOT NULL"))
     while pairs := list(islice(found, block)):
         keys, texts = zip(*pairs, strict=True)
         yield np.array(keys, np.int64) - base, ("[" + ",".join(texts) + "]").encode()

@@ -22,7 +22,7 @@ from ochre.model.filters import ArrayContains, Compare, Comparison, Exists, In, 
 from ochre.model.records import INT_MAX, INT_MIN, Scalar
 
 _ABSENT, _BOOL, _INT, _FLOAT, _STRING, _ARRAY, _SPARSE = range(7)
-_KINDS: dict[type, int] = {bool: _BOOL, int: _INT, float: _FLOAT, str: _STRING, list: _ARRAY, dict: _SPARSE}
+_KINDS: dict[type, int] = {type(None): _ABSENT, bool: _BOOL, int: _INT, float: _FLOAT, str: _STRING, list: _ARRAY, dict: _SPARSE}
 
 
 class Columns:
@@ -127,7 +127,7 @@ class Column:
 
     def set(self, positions: Positions, values: list[Any]) -> None:
         """Store values of the metadata at `positions`, which hold none; None is absent."""
-        kinds = np.fromiter((_KINDS.get(type(value), _ABSENT) for value in values), np.int8, len(values))
+        kinds = np.fromiter(map(_KINDS.__getitem__, map(type, values)), np.int8, len(values))
         self._kinds[positions] = kinds
         for kind in np.unique(kinds).tolist():
             chosen = np.flatnonzero(kinds == kind)
@@ -161,7 +161,8 @@ class Column:
 
     def exists(self) -> Mask:
         """Return where the key is present."""
-        return self._kinds != _ABSENT
+        present: Mask = self._kinds != _ABSENT
+        return present
 
     def compare(self, comparison: Comparison, operand: Scalar) -> Mask:
         """Return where the value compares so with `operand`: by value among numbers, else only with its own type."""
@@ -184,8 +185,8 @@ class Column:
             codes = [code for operand in operands if (code := self._code_of.get(str(operand))) is not None]
             if self._codes is None or not codes:
                 return self._nowhere()
-            member: Mask = np.isin(self._codes, np.array(codes, np.int32))
-            return member & (self._kinds == _STRING)
+            member: Mask = (self._kinds == _STRING) & np.isin(self._codes, np.array(codes, np.int32))
+            return member
         mask = self._nowhere()
         for operand in operands:
             mask |= self.compare("eq", operand)
@@ -200,8 +201,8 @@ class Column:
     def _typed(self, kind: int, array: NDArray[Any] | None, value: int) -> Mask:
         if array is None:
             return self._nowhere()
-        equal: Mask = array == value
-        return equal & (self._kinds == kind)
+        mask: Mask = (self._kinds == kind) & (array == value)
+        return mask
 
     def _nowhere(self) -> Mask:
         return np.zeros(len(self._kinds), np.bool_)

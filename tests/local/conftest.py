@@ -1,0 +1,68 @@
+"""What the tests of the embedded engine share: an open engine, a collection in it, and other processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from ochre.local.engine import LocalEngine
+from ochre.model.configuration import Configuration, Hnsw
+from ochre.model.requests import CreateCollection, WriteRecords
+
+DIMENSION = 8
+
+Script = Callable[..., "subprocess.Popen[str]"]
+
+
+def make_collection(engine: LocalEngine, name: str = "things", space: str = "l2") -> UUID:
+    request = CreateCollection("default_tenant", "default_database", name, None, Configuration(Hnsw(space=space)))
+    return engine.create_collection(request).id
+
+
+def vectors_of(numbers: range | list[int]) -> np.ndarray:
+    """The vector of record n holds n in every place: whoever reads one back knows whose it is."""
+    return np.repeat(np.array(numbers, np.float32)[:, np.newaxis], DIMENSION, axis=1)
+
+
+def add(engine: LocalEngine, collection: UUID, numbers: range | list[int], kind: str = "add") -> None:
+    ids = [f"id{n}" for n in numbers]
+    documents = [f"document {n}" for n in numbers]
+    metadatas = [{"n": n, "even": n % 2 == 0} for n in numbers]
+    engine.write(WriteRecords(collection, kind, ids, vectors_of(numbers), documents, metadatas))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[LocalEngine]:
+    engine = LocalEngine.open(tmp_path / "db")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def collection(engine: LocalEngine) -> UUID:
+    return make_collection(engine)
+
+
+@pytest.fixture
+def run_script() -> Iterator[Script]:
+    """Start Python scripts as other processes; whatever still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(source: str, *arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", source, *map(str, arguments)]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
