@@ -1,0 +1,103 @@
+"""Ochre: an embedding database that several processes can open at once, with Chroma's API.
+
+    import ochre
+
+    client = ochre.PersistentClient("my-data")
+    collection = client.get_or_create_collection("notes")
+    collection.add(ids=["1"], documents=["The museum opens at ten."])
+    collection.query(query_texts=["when can I visit?"], n_results=1)
+
+Names load on first use, so importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ochre.version import __version__
+
+if TYPE_CHECKING:
+    from ochre import errors as errors
+    from ochre.aliases import install_as_chromadb
+    from ochre.client.admin import AdminClient as AdminClientType
+    from ochre.client.client import Client as ClientType
+    from ochre.client.collection import Collection, Where, WhereDocument
+    from ochre.client.results import DeleteResult, ExplainedQueryResult, GetResult, QueryResult
+    from ochre.connect import AdminClient, Client, EphemeralClient, PersistentClient
+    from ochre.embedding.base import EmbeddingFunction
+    from ochre.embedding.default import DefaultEmbeddingFunction
+    from ochre.embedding.loaders import ImageLoader
+    from ochre.embedding.registry import register_embedding_function
+    from ochre.errors import OchreError
+    from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
+    from ochre.model.vectors import SparseVector
+    from ochre.settings import Settings
+
+_HOMES = {
+    "AdminClient": "ochre.connect",
+    "Client": "ochre.connect",
+    "Collection": "ochre.client.collection",
+    "DEFAULT_DATABASE": "ochre.model.requests",
+    "DEFAULT_TENANT": "ochre.model.requests",
+    "DefaultEmbeddingFunction": "ochre.embedding.default",
+    "DeleteResult": "ochre.client.results",
+    "EmbeddingFunction": "ochre.embedding.base",
+    "EphemeralClient": "ochre.connect",
+    "ExplainedQueryResult": "ochre.client.results",
+    "GetResult": "ochre.client.results",
+    "ImageLoader": "ochre.embedding.loaders",
+    "OchreError": "ochre.errors",
+    "PersistentClient": "ochre.connect",
+    "QueryResult": "ochre.client.results",
+    "Settings": "ochre.settings",
+    "SparseVector": "ochre.model.vectors",
+    "Where": "ochre.client.collection",
+    "WhereDocument": "ochre.client.collection",
+    "install_as_chromadb": "ochre.aliases",
+    "register_embedding_function": "ochre.embedding.registry",
+}
+_RENAMED = {"AdminClientType": ("ochre.client.admin", "AdminClient"), "ClientType": ("ochre.client.client", "Client")}
+
+__all__ = [
+    "DEFAULT_DATABASE",
+    "DEFAULT_TENANT",
+    "AdminClient",
+    "AdminClientType",
+    "Client",
+    "ClientType",
+    "Collection",
+    "DefaultEmbeddingFunction",
+    "DeleteResult",
+    "EmbeddingFunction",
+    "EphemeralClient",
+    "ExplainedQueryResult",
+    "GetResult",
+    "ImageLoader",
+    "OchreError",
+    "PersistentClient",
+    "QueryResult",
+    "Settings",
+    "SparseVector",
+    "Where",
+    "WhereDocument",
+    "__version__",
+    "errors",
+    "install_as_chromadb",
+    "register_embedding_function",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("ochre.errors")
+    home, own = _RENAMED.get(name) or (_HOMES.get(name), name)
+    if home is None:
+        raise AttributeError(f"module 'ochre' has no attribute {name!r}")
+    value = getattr(import_module(home), own)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

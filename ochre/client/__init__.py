@@ -1,0 +1,1 @@
+"""Chroma's Python API over any engine: flexible input in, Chroma-shaped results out."""

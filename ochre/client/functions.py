@@ -1,0 +1,148 @@
+"""Which embedding function embeds, and the rules about giving two of them.
+
+In order: the one passed when the collection was opened, unless it is the default; the one persisted in the
+collection's configuration, rebuilt from its name and settings; the default one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ochre.embedding.base import check_signature, normalize_embeddings
+from ochre.embedding.registry import from_envelope, to_envelope
+from ochre.errors import InvalidArgumentError
+from ochre.model.vectors import Matrix
+
+Function = Any
+"""An embedding function: ours, Chroma's or any callable from a list of inputs to vectors."""
+
+
+class _Default:
+    """Stands for "the default embedding function", without building it."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT: Any = _Default()
+"""The value of `embedding_function` when the caller gives none."""
+
+
+def check_function(function: Function) -> None:
+    """Refuse what cannot be called as an embedding function."""
+    if function is not None and function is not DEFAULT:
+        check_signature(function)
+
+
+def is_default(function: Function) -> bool:
+    """Tell whether a function is the default one, or stands for it."""
+    return function is DEFAULT or name_of(function) == "default"
+
+
+def name_of(function: Function) -> str | None:
+    """Return the registered name of a function, None when it has none."""
+    envelope = envelope_of(function)
+    return str(envelope["name"]) if envelope and envelope["type"] == "known" else None
+
+
+def envelope_of(function: Function) -> Mapping[str, Any] | None:
+    """Return what a collection persists of a function: its name and settings, never code; None for None."""
+    if function is None:
+        return None
+    if function is DEFAULT:
+        return {"type": "known", "name": "default", "config": {}}
+    return to_envelope(function)
+
+
+def configured(configuration: Mapping[str, Any] | None, function: Function) -> dict[str, Any]:
+    """Return the configuration of a new collection, with the function to persist and the space it prefers.
+
+    Raises:
+        InvalidArgumentError: two functions of different names.
+    """
+    given = dict(configuration or {})
+    own = given.get("embedding_function")
+    if own is not None and not isinstance(own, Mapping):
+        check_function(own)
+        if not is_default(function) and function is not None and name_of(own) != name_of(function):
+            raise InvalidArgumentError(
+                f"Multiple embedding functions provided: {name_of(function)!r} as argument and {name_of(own)!r} in the "
+                "configuration; give one"
+            )
+        function = own
+    if own is None or not isinstance(own, Mapping):
+        given["embedding_function"] = envelope_of(function)
+    return given
+
+
+def preferred_space(function: Function) -> str | None:
+    """Return the space a function's vectors are made for, None when it does not say."""
+    if function is None or function is DEFAULT:
+        return None  # the default function's is the default space
+    envelope = envelope_of(function)
+    if envelope is None or envelope["type"] != "known":
+        return None
+    space = getattr(function, "default_space", None)
+    return str(space()) if callable(space) else None
+
+
+def check_conflict(persisted: Mapping[str, Any] | None, function: Function) -> None:
+    """Refuse to open a collection with a function of another name than the persisted one.
+
+    Raises:
+        InvalidArgumentError: the names differ.
+    """
+    if function is None or is_default(function) or not persisted or persisted.get("type") != "known":
+        return
+    if persisted["name"] != name_of(function):
+        raise InvalidArgumentError(
+            "An embedding function already exists in the collection configuration, and a new one is provided: "
+            f"Embedding function conflict: new: {name_of(function)!r} vs persisted: {persisted['name']!r}. "
+            "Vectors of two models do not compare; leave the argument out, or copy the records into a new collection"
+        )
+
+
+class Embedder:
+    """Embeds on behalf of one collection; what is rebuilt from the configuration is kept."""
+
+    def __init__(self, function: Function, persisted: Mapping[str, Any] | None) -> None:
+        self._function = function
+        self._persisted = persisted
+        self._resolved: Function = None
+
+    def function(self) -> Function:
+        """Return the function that embeds.
+
+        Raises:
+            InvalidArgumentError: the persisted function is not registered here, or there is none.
+        """
+        if self._resolved is None:
+            self._resolved = self._resolve()
+        return self._resolved
+
+    def documents(self, inputs: list[Any]) -> Matrix:
+        """Embed what is stored: `(n, d)` for n inputs."""
+        return self._run(self.function(), inputs)
+
+    def queries(self, inputs: list[Any]) -> Matrix:
+        """Embed what is asked: `(n, d)` for n inputs; a function may treat questions in a way of its own."""
+        function = self.function()
+        return self._run(getattr(function, "embed_query", function), inputs)
+
+    def _run(self, call: Callable[..., Any], inputs: list[Any]) -> Matrix:
+        name = name_of(self._resolved) or type(self._resolved).__name__
+        return normalize_embeddings(call(input=inputs), len(inputs), name)
+
+    def _resolve(self) -> Function:
+        persisted = self._persisted
+        if self._function is not None and not is_default(self._function):
+            return self._function
+        if persisted and persisted.get("type") == "known":
+            return from_envelope(persisted)
+        if self._function is None and persisted:
+            raise InvalidArgumentError(
+                "You must provide an embedding function to compute embeddings: this collection was made with one that "
+                "cannot be rebuilt; pass embedding_function=... when you open it, or pass embeddings"
+            )
+        return from_envelope({"type": "known", "name": "default", "config": {}})
