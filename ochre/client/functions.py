@@ -128,7 +128,8 @@ class Embedder:
     def queries(self, inputs: list[Any]) -> Matrix:
         """Embed what is asked: `(n, d)` for n inputs; a function may treat questions in a way of its own."""
         function = self.function()
-        return self._run(getattr(function, "embed_query", function), inputs)
+        call: Callable[..., Any] = getattr(function, "embed_query", None) or function
+        return self._run(call, inputs)
 
     def _run(self, call: Callable[..., Any], inputs: list[Any]) -> Matrix:
         name = name_of(self._resolved) or type(self._resolved).__name__
