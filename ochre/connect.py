@@ -81,7 +81,7 @@ def AdminClient(  # noqa: N802  (Chroma's name)
         settings: with a folder: see `Settings`.
     """
     if isinstance(source, ClientOf):
-        return Admin(source._engine, owns_engine=False)  # noqa: SLF001  (a client made from a client)
+        return Admin(source._engine, owns_engine=False)
     return Admin(LocalEngine.open(_folder(source), _settings(settings)))
 
 

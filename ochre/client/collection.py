@@ -360,7 +360,8 @@ class Collection:
         if persisted and persisted.get("type") == "known":
             if persisted["name"] != name_of(function):
                 raise InvalidArgumentError(
-                    f"The embedding function {name_of(function)!r} cannot replace {persisted['name']!r}: vectors of two "
+                    f"The embedding function {name_of(function)!r} cannot replace {persisted['name']!r}: vectors "
+                    "of two "
                     "models do not compare; copy the records into a new collection"
                 )
             function.validate_config_update(persisted["config"], envelope["config"])
@@ -436,7 +437,8 @@ class Collection:
     def _require_loader(self) -> None:
         if self._data_loader is None:
             raise InvalidArgumentError(
-                "You must set a data loader on the collection if loading from URIs: pass data_loader=... when you open it"
+                "You must set a data loader on the collection if loading from URIs: "
+                "pass data_loader=... when you open it"
             )
 
     def _load(self, uris: Sequence[str | None]) -> Any:

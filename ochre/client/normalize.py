@@ -1,4 +1,4 @@
-"""From what users pass to what requests hold: the small arguments of reads. Records and filters are parsed in `model`."""
+"""From what users pass to what requests hold: the small arguments of reads. `model` parses records and filters."""
 
 from __future__ import annotations
 

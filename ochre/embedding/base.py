@@ -116,11 +116,14 @@ def check_signature(function: Any) -> None:
         InvalidTypeError: not callable, or its parameter is not called `input`.
     """
     if not callable(function) or isinstance(function, type):
-        raise InvalidTypeError(f"the embedding function is {function!r}: expected an object that is called with a list of inputs")
+        raise InvalidTypeError(
+            f"the embedding function is {function!r}: expected an object that is called with a list of inputs"
+        )
     parameters = list(inspect.signature(function).parameters)
     if parameters != ["input"]:
         raise InvalidTypeError(
-            f"Expected EmbeddingFunction.__call__ to have the parameters ['self', 'input'], got {['self', *parameters]}; "
+            f"Expected EmbeddingFunction.__call__ to have the parameters ['self', 'input'], got "
+            f"{['self', *parameters]}; "
             "rename the parameter"
         )
 
@@ -152,11 +155,14 @@ def normalize_embeddings(result: Any, count: int, name: str) -> Vectors:
     vectors = vectors[np.newaxis, :] if vectors.ndim == 1 else vectors
     if vectors.ndim != 2 or vectors.shape[0] != count or not vectors.shape[1]:
         raise InvalidArgumentError(
-            f"the embedding function {name!r} returned an array of shape {vectors.shape} for {count} inputs: expected one "
+            f"the embedding function {name!r} returned an array of shape {vectors.shape} for {count} inputs: "
+            "expected one "
             "vector an input"
         )
     if not np.isfinite(vectors).all():
-        raise InvalidArgumentError(f"the embedding function {name!r} returned NaN or infinity: every number must be finite")
+        raise InvalidArgumentError(
+            f"the embedding function {name!r} returned NaN or infinity: every number must be finite"
+        )
     return vectors
 
 

@@ -59,7 +59,8 @@ def build_embedding_function(name: str, config: Mapping[str, Any]) -> Any:
     """
     if name not in _classes:
         raise InvalidArgumentError(
-            f"the embedding function {name!r} is not registered here (known: {', '.join(sorted(_classes))}): register its "
+            f"the embedding function {name!r} is not registered here (known: {', '.join(sorted(_classes))}): "
+            "register its "
             "class with register_embedding_function, or pass embedding_function=... when you open the collection"
         )
     _refuse_remote_code(name, config)
@@ -115,7 +116,9 @@ def _class(name: str) -> type:
 def _refuse_remote_code(name: str, value: Any) -> None:
     if isinstance(value, Mapping):
         if "trust_remote_code" in value:
-            raise InvalidArgumentError(f"the stored configuration of {name!r} names trust_remote_code: it is never honoured")
+            raise InvalidArgumentError(
+                f"the stored configuration of {name!r} names trust_remote_code: it is never honoured"
+            )
         value = list(value.values())
     if isinstance(value, list | tuple):
         for item in value:

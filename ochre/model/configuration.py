@@ -71,9 +71,8 @@ _WHOLE_NUMBERS = (
 _IMMUTABLE = ("space", "ef_construction")
 _REPORTED = ("space", "ef_construction", "ef_search", "max_neighbors", "resize_factor", "sync_threshold")
 _SPANN_FIELDS = frozenset(
-    {"search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors", "reassign_neighbor_count",
-     "split_threshold", "merge_threshold"}
-)  # fmt: skip
+    ["search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors", "reassign_neighbor_count", "split_threshold", "merge_threshold"]
+)
 
 _LEGACY = {
     "hnsw:space": "space",
@@ -123,7 +122,7 @@ def parse_configuration(value: object, metadata: Mapping[str, Any] | None = None
     Args:
         value: None, or `{"hnsw": {...} | None, "spann": {...} | None, "embedding_function": {...} | None}`; other keys
             are ignored. Of `spann` only `space` is kept: this engine builds graphs.
-        metadata: the collection's metadata; its legacy `hnsw:*` keys count where `value` has no index settings of its own.
+        metadata: the collection's metadata; its legacy `hnsw:*` keys count where `value` has no index settings.
 
     Raises:
         InvalidArgumentError, InvalidTypeError: an unknown field, a value out of range, or both index kinds at once.

@@ -228,7 +228,8 @@ class _Parser:
                 raise self.fail(f"$exists takes true or false, got {preview(operand)}")
             return Exists(key) if operand else Not(Exists(key))
         raise self.fail(
-            f"unknown operator {operator!r} for the key {key!r}: expected one of $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, "
+            f"unknown operator {operator!r} for the key {key!r}: expected one of $eq, $ne, $gt, $gte, $lt, $lte, "
+            "$in, $nin, "
             "$contains, $not_contains, $exists"
         )
 
@@ -279,5 +280,6 @@ def compile_pattern(pattern: str, fail: Callable[[str], Exception] = InvalidArgu
     except re2.error as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         raise fail(
-            f"the regular expression {preview(pattern)} does not compile: {reason}; RE2 syntax has no look-around and no back-references"
+            f"the regular expression {preview(pattern)} does not compile: {reason}; RE2 syntax has no "
+            "look-around and no back-references"
         ) from error

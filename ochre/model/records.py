@@ -149,7 +149,8 @@ def check_key(key: object, what: str = "metadata") -> None:
         )
     if not key or key.startswith(("#", "$", "chroma:")):
         raise InvalidArgumentError(
-            f"{what} has the metadata key {preview(key)}: keys are not empty and do not start with '#', '$' or 'chroma:'; rename it"
+            f"{what} has the metadata key {preview(key)}: keys are not empty and do not start with '#', '$' or "
+            "'chroma:'; rename it"
         )
     if not encodable(key):
         raise InvalidArgumentError(
@@ -208,7 +209,8 @@ def _parse_array(items: list[Any], what: str) -> MetadataValue:
     parsed = [parse_scalar(item, f"{what}[{index}]") for index, item in enumerate(items)]
     if len({type(item) for item in parsed}) > 1:
         raise InvalidArgumentError(
-            f"Expected metadata value {what} to be a list of the same type (all str, int, float, or bool), got {preview(items)}"
+            f"Expected metadata value {what} to be a list of the same type (all str, int, float, or bool), got "
+            f"{preview(items)}"
         )
     return parsed  # type: ignore[return-value]  # one type throughout, as just checked
 

@@ -16,24 +16,24 @@ _INSIDE = re.compile(r"\\.|\[:\^?\w+:\]|.", re.DOTALL)
 
 
 def translate(pattern: str) -> str:
-    """Return `pattern` with Unicode meanings of `\\d`, `\\s`, `\\w` (and their negations outside brackets) spelled out."""
+    r"""Return `pattern` with the Unicode meanings of `\d`, `\s`, `\w` and their negations spelled out."""
     parts: list[str] = []
     inside = False
     position = 0
     while position < len(pattern):
         # Within brackets a "[" stands for itself or opens a POSIX class; outside, it opens the brackets.
         match = (_INSIDE if inside else _OUTSIDE).match(pattern, position)
-        token = match.group() if match else pattern[position]
-        position += len(token)
-        parts.append(_translated(token, inside=inside))
-        inside = token != "]" if inside else token.startswith("[")
+        piece = match.group() if match else pattern[position]
+        position += len(piece)
+        parts.append(_translated(piece, inside=inside))
+        inside = piece != "]" if inside else piece.startswith("[")
     return "".join(parts)
 
 
-def _translated(token: str, *, inside: bool) -> str:
-    if len(token) != 2 or token[0] != "\\" or token[1].lower() not in _CLASSES:
-        return token
-    letter = token[1]
+def _translated(piece: str, *, inside: bool) -> str:
+    if len(piece) != 2 or piece[0] != "\\" or piece[1].lower() not in _CLASSES:
+        return piece
+    letter = piece[1]
     if inside:
-        return _CLASSES[letter] if letter.islower() else token
+        return _CLASSES[letter] if letter.islower() else piece
     return f"[{_CLASSES[letter]}]" if letter.islower() else f"[^{_CLASSES[letter.lower()]}]"

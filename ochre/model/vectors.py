@@ -52,7 +52,8 @@ def parse_matrix(value: object, what: str = "embeddings") -> Matrix:
         matrix = matrix[np.newaxis, :]
     if matrix.ndim != 2:
         raise InvalidDimensionError(
-            f"{what} has {matrix.ndim} dimensions: it must be a list of vectors, that is 2 dimensions (n, d); reshape it"
+            f"{what} has {matrix.ndim} dimensions: it must be a list of vectors, that is 2 dimensions (n, d); "
+            "reshape it"
         )
     if matrix.shape[0] == 0:
         raise InvalidArgumentError(
@@ -102,7 +103,8 @@ def _stack(rows: Sequence[Any], what: str) -> NDArray[Any]:
             )
         if row.shape != rows[0].shape:
             raise InvalidDimensionError(
-                f"{what}[{index}] has dimension {row.shape[0]} but {what}[0] has {rows[0].shape[0]}: all vectors of a call "
+                f"{what}[{index}] has dimension {row.shape[0]} but {what}[0] has {rows[0].shape[0]}: all vectors "
+                "of a call "
                 "have one dimension"
             )
         _check_numeric(row, what)
@@ -162,7 +164,8 @@ class SparseVector:
             raise InvalidTypeError(f"Expected SparseVector values to be a list, got {type(self.values).__name__}")
         if len(self.indices) != len(self.values):
             raise InvalidArgumentError(
-                f"SparseVector indices and values must have the same length, got {len(self.indices)} and {len(self.values)}"
+                f"SparseVector indices and values must have the same length, got {len(self.indices)} and "
+                f"{len(self.values)}"
             )
         self._check_labels()
         self._check_numbers()
@@ -172,7 +175,8 @@ class SparseVector:
             return
         if len(self.labels) != len(self.indices):
             raise InvalidArgumentError(
-                f"SparseVector labels must have the same length as indices, got {len(self.labels)} and {len(self.indices)}"
+                f"SparseVector labels must have the same length as indices, got {len(self.labels)} and "
+                f"{len(self.indices)}"
             )
         if not all(isinstance(label, str) for label in self.labels):
             raise InvalidTypeError("SparseVector labels must be strings")

@@ -255,7 +255,9 @@ def test_vectors_without_an_owner_are_removed_when_the_folder_is_opened(tmp_path
     assert len(list(orphan.parent.iterdir())) == 1
 
 
-def test_a_first_write_that_failed_does_not_fix_the_dimension(engine: LocalEngine, collection: UUID, monkeypatch) -> None:
+def test_a_first_write_that_failed_does_not_fix_the_dimension(
+    engine: LocalEngine, collection: UUID, monkeypatch
+) -> None:
     from ochre.local import catalog
 
     def fail(*arguments: object) -> None:
