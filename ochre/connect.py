@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ochre.client.admin import AdminClient as Admin
 from ochre.client.client import Client as ClientOf
@@ -23,7 +24,7 @@ PathLike = str | os.PathLike[str]
 
 def PersistentClient(  # noqa: N802  (Chroma's name)
     path: PathLike = "./ochre",
-    settings: Settings | None = None,
+    settings: Any = None,
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> ClientOf:
@@ -47,7 +48,7 @@ def PersistentClient(  # noqa: N802  (Chroma's name)
 
 
 def EphemeralClient(  # noqa: N802  (Chroma's name)
-    settings: Settings | None = None, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
+    settings: Any = None, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
 ) -> ClientOf:
     """Open a new, empty database in a temporary folder, which is removed when the client is closed or forgotten.
 
@@ -61,27 +62,45 @@ def EphemeralClient(  # noqa: N802  (Chroma's name)
 
 def Client(  # noqa: N802  (Chroma's name)
     path: PathLike | None = None,
-    settings: Settings | None = None,
+    settings: Any = None,
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> ClientOf:
-    """Open the database at `path`, or a temporary one if there is no path."""
-    if path is None:
+    """Open the database at `path`, or a temporary one if there is no path.
+
+    Settings made for Chroma are understood in either place: `is_persistent` and `persist_directory` name the folder
+    then, `allow_reset` means what it says, and the rest has no effect.
+    """
+    if settings is None and _is_settings(path):
+        path, settings = None, path
+    folder = _folder_of(settings) if path is None else path
+    if folder is None:
         return EphemeralClient(settings, tenant, database)
-    return PersistentClient(path, settings, tenant, database)
+    return PersistentClient(folder, settings, tenant, database)
 
 
 def AdminClient(  # noqa: N802  (Chroma's name)
-    source: PathLike | ClientOf = "./ochre", settings: Settings | None = None
+    source: PathLike | ClientOf | Any = "./ochre", settings: Any = None
 ) -> Admin:
     """Manage the tenants and databases of a folder, or of the database that a client has open.
 
     Args:
-        source: a folder, or a client, whose engine is shared then and stays open when this client is closed.
+        source: a folder; settings made for Chroma that name one; or a client, whose engine is shared then and stays
+            open when this client is closed.
         settings: with a folder: see `Settings`.
+
+    Raises:
+        InvalidArgumentError: settings without a folder: a temporary database is reached through its client only.
     """
     if isinstance(source, ClientOf):
         return Admin(source._engine, owns_engine=False)
+    if _is_settings(source):
+        folder = _folder_of(source)
+        if folder is None:
+            raise InvalidArgumentError(
+                f"source is {source!r}, which names no folder: pass a folder, or the client whose database is meant"
+            )
+        source, settings = folder, source
     return Admin(LocalEngine.open(_folder(source), _settings(settings)))
 
 
@@ -127,6 +146,15 @@ def _folder(path: object) -> Path:
     if isinstance(text, bytes) or not text or "\0" in text:
         raise InvalidArgumentError(f"path is {path!r}: expected the name of a folder")
     return Path(text).expanduser().absolute()
+
+
+def _is_settings(value: object) -> bool:
+    return isinstance(value, Settings) or hasattr(value, "allow_reset")
+
+
+def _folder_of(settings: object) -> PathLike | None:
+    """Return the folder that settings made for Chroma name, None for a temporary database."""
+    return settings.persist_directory if getattr(settings, "is_persistent", False) else None  # type: ignore[attr-defined]
 
 
 def _settings(settings: object) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -23,6 +24,21 @@ from ochre.version import __version__
 
 MAX_BATCH_SIZE = 2**31 - 1
 """What `get_max_batch_size` answers: a call of any size is one atomic write, so this is a number to satisfy callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """Who a client works as.
+
+    Attributes:
+        user_id: empty: an embedded database knows no users.
+        tenant: the tenant the client works with.
+        databases: the databases the client works with.
+    """
+
+    user_id: str
+    tenant: str
+    databases: list[str]
 
 
 class Client:
@@ -83,6 +99,14 @@ class Client:
     def get_settings(self) -> Settings:
         """Return the settings the client was opened with."""
         return self._settings
+
+    def get_user_identity(self) -> UserIdentity:
+        """Return who the client works as."""
+        return UserIdentity("", self.tenant, [self.database])
+
+    @staticmethod
+    def clear_system_cache() -> None:
+        """Do nothing: clients share no state of the process that could be cleared. Chroma's have such a cache."""
 
     def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
         """Work with another tenant's database from now on.

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from ochre.client import normalize, present
 from ochre.client.functions import Embedder, Function, check_function, name_of
 from ochre.client.normalize import GET_DEFAULT, PEEK, QUERY_DEFAULT, Include, parse_include
@@ -14,6 +16,7 @@ from ochre.embedding.registry import to_envelope
 from ochre.engine import Engine
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 from ochre.model.filters import parse_filters
+from ochre.model.names import parse_collection_name
 from ochre.model.records import check_count, parse_collection_metadata, parse_ids, parse_metadatas, parse_texts
 from ochre.model.requests import (
     CollectionInfo,
@@ -26,6 +29,7 @@ from ochre.model.requests import (
     WriteKind,
     WriteRecords,
 )
+from ochre.model.text import preview
 from ochre.model.vectors import Matrix, parse_matrix
 
 Where = Mapping[str, Any]
@@ -72,6 +76,11 @@ class Collection:
     def database(self) -> str:
         """The database it belongs to."""
         return self._info.database
+
+    @property
+    def schema(self) -> None:
+        """None: indexes need no description here; every metadata key can be filtered as it is."""
+        return
 
     @property
     def configuration_json(self) -> dict[str, Any]:
@@ -215,7 +224,7 @@ class Collection:
         count = normalize.parse_n_results(n_results)
         farthest = normalize.parse_max_distance(max_distance)
         filter_ = parse_filters(where, where_document)
-        chosen = None if ids is None else parse_ids(ids, allow_empty=True)
+        chosen = None if ids is None else parse_ids(ids, allow_empty=True, unique=False)
         load = self._loader(wanted, required=False)
         vectors = self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
         request = QueryRecords(
@@ -304,7 +313,7 @@ class Collection:
             raise InvalidArgumentError(
                 "limit can only be specified when a where or where_document clause is provided in delete."
             )
-        chosen = None if ids is None else parse_ids(ids, unique=False)
+        chosen = None if ids is None else parse_ids(ids)
         count = normalize.parse_count(limit, "limit", "delete")
         return {"deleted": self._engine.delete(DeleteRecords(self.id, chosen, filter_, count))}
 
@@ -325,8 +334,6 @@ class Collection:
         Raises:
             InvalidArgumentError: what is fixed at creation, such as the space. AlreadyExistsError: the name is taken.
         """
-        from ochre.model.names import parse_collection_name
-
         if metadata is not None and "hnsw:space" in metadata:
             raise InvalidArgumentError(
                 "Changing the distance function of a collection once it is created is not supported: "
@@ -378,9 +385,10 @@ class Collection:
         pictures = _parse_images(images, len(names))
         if embeddings is not None:
             vectors: Matrix | None = parse_matrix(embeddings)
-            check_count(len(vectors), "embeddings", len(names))  # type: ignore[arg-type]  # just parsed
         else:
             vectors = self._embedded(kind, texts, pictures, places)
+        if vectors is not None:
+            check_count(len(vectors), "embeddings", len(names))
         self._engine.write(WriteRecords(self.id, kind, names, vectors, texts, metadata, places))
 
     def _embedded(
@@ -407,7 +415,7 @@ class Collection:
                 f"{name}[{missing}] is None and there is no embedding for it in {operation}: "
                 "give the text, or pass embeddings"
             )
-        return self._load(source) if name == "uris" else source
+        return self._load(source) if name in {"uris", "query_uris"} else source
 
     def _query_vectors(self, embeddings: Any, texts: Any, images: Any, uris: Any) -> Matrix:
         sources = {"query_embeddings": embeddings, "query_texts": texts, "query_images": images, "query_uris": uris}
@@ -419,14 +427,14 @@ class Collection:
         if embeddings is not None:
             return parse_matrix(embeddings, "query_embeddings")
         if images is not None:
-            inputs: list[Any] = _parse_images(images) or []
-        else:
-            values = [texts if texts is not None else uris] if isinstance(texts or uris, str) else texts or uris
-            if not isinstance(values, Sequence) or not len(values):
-                raise InvalidArgumentError(f"Expected {given[0]} to be a non-empty list of strings in query.")
-            inputs = self._inputs(given[0], parse_texts(values, given[0], len(values)) or [], "query")
-            inputs = self._load(inputs) if uris is not None else inputs
-        return self._embedder.queries(inputs)
+            return self._embedder.queries(_parse_images(images) or [])
+        name, source = given[0], texts if texts is not None else uris
+        values = [source] if isinstance(source, str) else source
+        if not isinstance(values, Sequence | np.ndarray) or not len(values):
+            raise InvalidArgumentError(
+                f"Expected {name} to be a non-empty list of strings, got {preview(source)} in query."
+            )
+        return self._embedder.queries(self._inputs(name, parse_texts(values, name, len(values)) or [], "query"))
 
     def _loader(self, include: Include, *, required: bool) -> present.Load | None:
         if not include.data or (self._data_loader is None and not required):

@@ -6,6 +6,7 @@ collection's configuration, rebuilt from its name and settings; the default one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -63,16 +64,18 @@ def configured(configuration: Mapping[str, Any] | None, function: Function) -> d
     """
     given = dict(configuration or {})
     own = given.get("embedding_function")
-    if own is not None and not isinstance(own, Mapping):
-        check_function(own)
-        if not is_default(function) and function is not None and name_of(own) != name_of(function):
-            raise InvalidArgumentError(
-                f"Multiple embedding functions provided: {name_of(function)!r} as argument and {name_of(own)!r} in the "
-                "configuration; give one"
-            )
-        function = own
-    if own is None or not isinstance(own, Mapping):
+    if own is None:
         given["embedding_function"] = envelope_of(function)
+        return given
+    if not isinstance(own, Mapping):
+        check_function(own)
+        given["embedding_function"] = envelope_of(own)
+    chosen = given["embedding_function"].get("name")
+    if function is not None and not is_default(function) and chosen != name_of(function):
+        raise InvalidArgumentError(
+            f"Multiple embedding functions provided: {name_of(function)!r} as argument and {chosen!r} in the "
+            "configuration; give one"
+        )
     return given
 
 
@@ -132,8 +135,7 @@ class Embedder:
         return self._run(call, inputs)
 
     def _run(self, call: Callable[..., Any], inputs: list[Any]) -> Matrix:
-        name = name_of(self._resolved) or type(self._resolved).__name__
-        return normalize_embeddings(call(input=inputs), len(inputs), name)
+        return normalize_embeddings(call(input=inputs), len(inputs), type(self._resolved).__name__)
 
     def _resolve(self) -> Function:
         persisted = self._persisted
@@ -145,5 +147,11 @@ class Embedder:
             raise InvalidArgumentError(
                 "You must provide an embedding function to compute embeddings: this collection was made with one that "
                 "cannot be rebuilt; pass embedding_function=... when you open it, or pass embeddings"
+            )
+        if persisted:
+            warnings.warn(
+                "this collection was made with an embedding function that cannot be rebuilt, so the default embeds: "
+                "vectors of two models do not compare; pass embedding_function=... when you open the collection",
+                stacklevel=5,
             )
         return from_envelope({"type": "known", "name": "default", "config": {}})

@@ -71,7 +71,8 @@ _WHOLE_NUMBERS = (
 _IMMUTABLE = ("space", "ef_construction")
 _REPORTED = ("space", "ef_construction", "ef_search", "max_neighbors", "resize_factor", "sync_threshold")
 _SPANN_FIELDS = frozenset(
-    ["search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors", "reassign_neighbor_count", "split_threshold", "merge_threshold"]
+    {"search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors"}
+    | {"reassign_neighbor_count", "split_threshold", "merge_threshold"}
 )
 
 _LEGACY = {

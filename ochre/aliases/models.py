@@ -1,0 +1,7 @@
+"""What `chromadb.api.models` holds: the collection."""
+
+from __future__ import annotations
+
+from ochre.client.collection import Collection
+
+__all__ = ["Collection"]
