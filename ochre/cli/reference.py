@@ -57,7 +57,9 @@ def _help(command: Any) -> list[str]:
 def _row(parameter: Any) -> str:
     is_option = parameter.param_type_name == "option"
     name = ", ".join(parameter.opts) if is_option else str(parameter.name).upper()
-    default = "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    default = (
+        "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    )
     return f"| `{name}` | {default} | {getattr(parameter, 'help', None) or ''} |"
 
 

@@ -79,7 +79,9 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction):  # noqa: N801  (Chroma's name)
             if not isinstance(preferred_providers, list) or not all(isinstance(p, str) for p in preferred_providers):
                 raise InvalidTypeError(f"preferred_providers is {preferred_providers!r}: expected a list of strings")
             if len(set(preferred_providers)) != len(preferred_providers):
-                raise InvalidArgumentError(f"preferred_providers names one twice: {preferred_providers!r}; name each once")
+                raise InvalidArgumentError(
+                    f"preferred_providers names one twice: {preferred_providers!r}; name each once"
+                )
         self._providers = preferred_providers
 
     def __call__(self, input: list[str]) -> Any:  # noqa: A002  (Chroma's name)

@@ -117,4 +117,3 @@ def _install(chunks: Iterable[bytes], target: Path, total: int | None, progress:
             # Windows does not replace a file that another process has mapped; it is the same file then.
             if fault(target):
                 raise
-

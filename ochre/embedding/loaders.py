@@ -28,7 +28,9 @@ class ImageLoader:
 
     def __init__(self, max_workers: int | None = None) -> None:
         if max_workers is not None and max_workers < 1:
-            raise InvalidArgumentError(f"max_workers is {max_workers}: it must be at least 1; leave it out for the default")
+            raise InvalidArgumentError(
+                f"max_workers is {max_workers}: it must be at least 1; leave it out for the default"
+            )
         self._max_workers = max_workers or os.cpu_count() or 1
 
     def __call__(self, uris: Sequence[str | None]) -> list[Image | None]:

@@ -102,7 +102,9 @@ class GraphWriter:
         array: NDArray[np.generic] = np.asarray(value, dtype=dtype)
         name = self._fresh()
         head = b"".join(_field(1, size) for size in array.shape) + _field(2, _ELEMENTS[array.dtype.name])
-        self._parts.append(_field(5, head + _field(8, name) + _field(9, array.astype(array.dtype.newbyteorder("<")).tobytes())))
+        self._parts.append(
+            _field(5, head + _field(8, name) + _field(9, array.astype(array.dtype.newbyteorder("<")).tobytes()))
+        )
         return name
 
     def apply(self, operator: str, *inputs: str, outputs: Sequence[str] = (), **attributes: Attribute) -> str:
@@ -116,7 +118,9 @@ class GraphWriter:
     def to_bytes(self) -> bytes:
         """Return the model file."""
         graph = b"".join(self._parts) + _field(2, self._name)
-        return _field(1, IR_VERSION) + _field(2, "ochre") + _field(7, graph) + _field(8, _field(1, "") + _field(2, OPSET))
+        return (
+            _field(1, IR_VERSION) + _field(2, "ochre") + _field(7, graph) + _field(8, _field(1, "") + _field(2, OPSET))
+        )
 
     def _fresh(self) -> str:
         self._count += 1

@@ -64,7 +64,7 @@ class _Matcher:
             return domain & ~self.holds(filter_.part, domain)
         if isinstance(filter_, DocumentLeaf):
             return self._documents(filter_, domain)
-        return domain & self._view.masks[filter_]
+        return domain & self._view.masks[id(filter_)]
 
     def _documents(self, leaf: DocumentLeaf, domain: Mask) -> Mask:
         ordinals = self._view.roster.ordinals[np.flatnonzero(domain)]

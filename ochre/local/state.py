@@ -35,11 +35,11 @@ class View:
 
     Attributes:
         roster: the records.
-        masks: per metadata leaf of the filter, where it holds.
+        masks: where each metadata leaf of the filter holds, by the leaf's `id`: leaves about 1 and True are equal.
         order: per key of the ordering, the ranks of all positions.
     """
 
-    def __init__(self, roster: Roster, masks: dict[MetadataLeaf, Mask], order: list[Positions]) -> None:
+    def __init__(self, roster: Roster, masks: dict[int, Mask], order: list[Positions]) -> None:
         self.roster = roster
         self.masks = masks
         self.order = order
@@ -81,7 +81,7 @@ class CollectionState:
         with self._lock:
             self._catch_up(session, row, source)
             self._columns.load([leaf.key for leaf in wanted] + [key.key for key in order_by], source)
-            masks = {leaf: self._columns.mask(leaf) for leaf in wanted}
+            masks = {id(leaf): self._columns.mask(leaf) for leaf in wanted}
             everywhere = np.arange(len(self._roster)) if order_by else np.empty(0, np.int64)
             order = [self._columns.column(key.key).ranks(everywhere) for key in order_by]
             return View(self._roster, masks, order)

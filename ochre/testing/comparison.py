@@ -25,9 +25,7 @@ def assert_same_batch(actual: RecordBatch, expected: RecordBatch) -> None:
 def assert_same_reply(actual: QueryReply, expected: QueryReply) -> None:
     """Compare two replies: the same distances, and the same records wherever distances tell them apart."""
     assert len(actual.batches) == len(expected.batches)
-    for one, two, near, far in zip(
-        actual.batches, expected.batches, actual.distances, expected.distances, strict=True
-    ):
+    for one, two, near, far in zip(actual.batches, expected.batches, actual.distances, expected.distances, strict=True):
         assert len(one.ids) == len(two.ids) == len(near) == len(far)
         assert near == sorted(near)
         assert np.allclose(near, far, rtol=RELATIVE, atol=ABSOLUTE)

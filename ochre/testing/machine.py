@@ -84,7 +84,7 @@ class EngineMachine(RuleBasedStateMachine):
     # -- collections --------------------------------------------------------------------------------------------
 
     @rule(target=collections, handle=handles, name=names, space=strategies.spaces, again=st.booleans())
-    def create(self, handle: int, name: str, space: Any, again: bool) -> UUID | None:  # noqa: FBT001
+    def create(self, handle: int, name: str, space: Any, again: bool) -> UUID | None:
         request = CreateCollection(
             DEFAULT_TENANT, DEFAULT_DATABASE, name, {"made": name}, Configuration(Hnsw(space=space)), again
         )
@@ -99,9 +99,7 @@ class EngineMachine(RuleBasedStateMachine):
     def rename(self, handle: int, collection: UUID | None, name: str) -> None:
         if collection:
             twin = self.twins[collection]
-            self.both(
-                handle, "modify_collection", ModifyCollection(collection, name), ModifyCollection(twin, name)
-            )
+            self.both(handle, "modify_collection", ModifyCollection(collection, name), ModifyCollection(twin, name))
 
     @precondition(lambda self: self.twins)
     @rule(handle=handles, name=names)
@@ -115,12 +113,17 @@ class EngineMachine(RuleBasedStateMachine):
 
     # -- records ------------------------------------------------------------------------------------------------
 
-    @rule(handle=handles, collection=collections, columns=strategies.batches(unique=False), kind=st.sampled_from(["add", "upsert"]))
+    @rule(
+        handle=handles,
+        collection=collections,
+        columns=strategies.batches(unique=False),
+        kind=st.sampled_from(["add", "upsert"]),
+    )
     def write(self, handle: int, collection: UUID | None, columns: dict[str, Any], kind: Any) -> None:
         self._write(handle, collection, kind, columns)
 
     @rule(handle=handles, collection=collections, columns=strategies.batches(patch=True), vectors=st.booleans())
-    def update(self, handle: int, collection: UUID | None, columns: dict[str, Any], vectors: bool) -> None:  # noqa: FBT001
+    def update(self, handle: int, collection: UUID | None, columns: dict[str, Any], vectors: bool) -> None:
         self._write(handle, collection, "update", columns if vectors else {**columns, "vectors": None})
 
     @rule(handle=handles, collection=collections)
@@ -205,9 +208,7 @@ class EngineMachine(RuleBasedStateMachine):
             )
 
     def _compare(self, handle: int, operation: str, collection: UUID, request: Any, **fields: Any) -> None:
-        answers = self.both(
-            handle, operation, request(collection, **fields), request(self.twins[collection], **fields)
-        )
+        answers = self.both(handle, operation, request(collection, **fields), request(self.twins[collection], **fields))
         if answers is None:
             return
         actual, expected = answers

@@ -248,9 +248,7 @@ class Oracle:
             measured = sorted(
                 ((np.float32(distance(record.vector, query, space)), place) for place, record in enumerate(found)),
             )[: request.n_results]
-            near = [
-                (d, place) for d, place in measured if request.max_distance is None or d <= request.max_distance
-            ]
+            near = [(d, place) for d, place in measured if request.max_distance is None or d <= request.max_distance]
             batches.append(_batch(shelf, [found[place] for _, place in near], request.include))
             distances.append([float(d) for d, _ in near])
         explanation = Explanation("oracle", "every record is compared", len(shelf.records), len(found), len(found), 0)

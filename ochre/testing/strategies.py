@@ -49,14 +49,14 @@ _coordinates = st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.5, 3.0, 100.0, -0.25, 1e-
 
 @st.composite
 def matrices(draw: st.DrawFn, count: int, dimension: int = DIMENSION) -> Matrix:
-    """Vectors `(count, dimension)`, with zero vectors and repeats among them."""
+    """Draw vectors `(count, dimension)`, with zero vectors and repeats among them."""
     row = st.lists(_coordinates, min_size=dimension, max_size=dimension)
     return np.array(draw(st.lists(row, min_size=count, max_size=count)), np.float32).reshape(count, dimension)
 
 
 @st.composite
 def batches(draw: st.DrawFn, *, patch: bool = False, unique: bool = True) -> dict[str, Any]:
-    """The columns of a write: `ids`, `vectors`, `documents`, `metadatas`, `uris`."""
+    """Draw the columns of a write: `ids`, `vectors`, `documents`, `metadatas`, `uris`."""
     names = draw(st.lists(ids, min_size=1, max_size=6, unique=unique))
     count = len(names)
 
@@ -89,7 +89,9 @@ def _leaf() -> st.SearchStrategy[dict[str, Any]]:
 
 _document_leaf = st.one_of(
     st.tuples(st.sampled_from(["$contains", "$not_contains"]), st.sampled_from([*WORDS, "e", "d g"])),
-    st.tuples(st.sampled_from(["$regex", "$not_regex"]), st.sampled_from(["^red", "(?i)blue", r"\w+ \w+", "^$", "日.語"])),
+    st.tuples(
+        st.sampled_from(["$regex", "$not_regex"]), st.sampled_from(["^red", "(?i)blue", r"\w+ \w+", "^$", "日.語"])
+    ),
 ).map(lambda pair: dict([pair]))
 
 
@@ -104,5 +106,5 @@ where_documents = st.recursive(_document_leaf, _joined, max_leaves=3)
 
 @st.composite
 def filters(draw: st.DrawFn) -> Filter | None:
-    """A parsed filter, or None."""
+    """Draw a parsed filter, or None."""
     return parse_filters(draw(st.none() | wheres), draw(st.none() | where_documents))
