@@ -35,7 +35,13 @@ def provide() -> Path:
     _write_model(files, target / "model.onnx")
     tokenizer = files.tokenizer.read_text(encoding="utf-8")
     vocabulary: dict[str, int] = json.loads(tokenizer)["model"]["vocab"]
-    marks = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
+    marks = {
+        "unk_token": "[UNK]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "mask_token": "[MASK]",
+    }
     contents = {
         "tokenizer.json": tokenizer,
         "vocab.txt": "".join(f"{token}\n" for token in sorted(vocabulary, key=vocabulary.__getitem__)),

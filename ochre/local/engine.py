@@ -189,7 +189,7 @@ class LocalEngine:
 
     def get(self, request: GetRecords) -> RecordBatch:
         """Return records."""
-        return self._ask(request.collection, lambda reader: reader.fetch(reader.select(request), request.include))
+        return self._ask(request.collection, lambda reader: reader.get(request))
 
     def query(self, request: QueryRecords) -> QueryReply:
         """Return the nearest records, `min(n_results, matches)` of them for each query vector."""

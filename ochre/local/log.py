@@ -302,6 +302,14 @@ def fetch(session: Session, row: CollectionRow, ordinals: Ordinals, columns: Seq
     return list(_rows(session, row, ordinals, columns))
 
 
+def fetch_ids(
+    session: Session, row: CollectionRow, ids: Iterable[str], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Return the named columns of the records with these ids (each once), one tuple a record, in the order of `ids`."""
+    sql = f"SELECT {','.join(columns)} FROM records WHERE collection=? AND id=?"  # noqa: S608  (our own names)
+    return session.executemany(sql, ((row.key, id_) for id_ in ids)).fetchall()
+
+
 def containing(session: Session, row: CollectionRow, ordinals: Ordinals, text: str) -> Ordinals:
     """Return those among `ordinals` (ascending) whose document has `text` as a substring."""
     found = _rows(session, row, ordinals, ("key",), "instr(r.document, ?) > 0", (text,))

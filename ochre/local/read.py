@@ -58,6 +58,15 @@ class Reader:
         positions = matching(self._session, self._row, view, request.filter, within)
         return view.roster.ordinals[_ordered(positions, view, order_by)[offset:stop]]
 
+    def get(self, request: GetRecords) -> RecordBatch:
+        """Return the records that a get asks for."""
+        if request.ids is None or request.filter is not None or request.order_by:
+            return self.fetch(self.select(request), request.include)
+        names = _names(request.include)
+        rows = sorted(log.fetch_ids(self._session, self._row, dict.fromkeys(request.ids), ["key", *names]))
+        stop = None if request.limit is None else request.offset + request.limit
+        return self._batch(names, [row[1:] for row in rows[request.offset : stop]])
+
     def count(self, request: CountRecords) -> int:
         """Return how many records match."""
         if request.filter is None:
@@ -83,9 +92,10 @@ class Reader:
 
     def fetch(self, ordinals: Ordinals, include: frozenset[Field]) -> RecordBatch:
         """Return the records at `ordinals`, in that order."""
-        names = ["id"]
-        names += [_COLUMN_OF[field] for field in _COLUMN_OF if field in include]
-        rows = log.fetch(self._session, self._row, ordinals, names)
+        names = _names(include)
+        return self._batch(names, log.fetch(self._session, self._row, ordinals, names))
+
+    def _batch(self, names: list[str], rows: list[tuple[Any, ...]]) -> RecordBatch:
         columns: dict[str, Any] = (
             dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
         )
@@ -172,6 +182,10 @@ class Reader:
 
 
 _COLUMN_OF: dict[Field, str] = {"embeddings": "slot", "documents": "document", "metadatas": "metadata", "uris": "uri"}
+
+
+def _names(include: frozenset[Field]) -> list[str]:
+    return ["id", *(_COLUMN_OF[field] for field in _COLUMN_OF if field in include)]
 
 
 def _ordered(positions: Positions, view: View, order_by: Sequence[OrderKey]) -> Positions:

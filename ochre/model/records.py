@@ -35,23 +35,27 @@ def parse_ids(ids: object, *, allow_empty: bool = False, unique: bool = True) ->
         ids = [ids]
     if not isinstance(ids, Sequence | np.ndarray):
         raise InvalidTypeError(f"Expected IDs to be a list of strings, got {preview(ids)}")
-    parsed = [str(value) if isinstance(value, np.str_) else value for value in ids]
-    for value in parsed:
-        if not isinstance(value, str):
-            raise InvalidTypeError(f"Expected each ID to be a string, got {preview(value)}; convert it with str()")
-        if not value:
-            raise InvalidArgumentError(
-                "Expected each ID to be a non-empty string, got ''; choose an id for that record"
-            )
+    parsed = list(ids)
+    if set(map(type, parsed)) - {str}:  # almost never: one pass without a Python loop finds out
+        parsed = [_parse_id(value) for value in parsed]
+    distinct = set(parsed)
+    if "" in distinct:
+        raise InvalidArgumentError("Expected each ID to be a non-empty string, got ''; choose an id for that record")
     if not parsed and not allow_empty:
         raise InvalidArgumentError("Expected IDs to be a non-empty list, got []")
-    if (bad := first_unencodable(parsed)) is not None:
+    if not "".join(parsed).isascii() and (bad := first_unencodable(parsed)) is not None:
         raise InvalidArgumentError(
             f"ID {preview(parsed[bad])} holds a lone surrogate: ids are Unicode that UTF-8 can carry"
         )
-    if unique and len(set(parsed)) != len(parsed):
+    if unique and len(distinct) != len(parsed):
         raise _duplicates(parsed)
     return parsed
+
+
+def _parse_id(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidTypeError(f"Expected each ID to be a string, got {preview(value)}; convert it with str()")
+    return str(value)  # NumPy's strings among them
 
 
 def _duplicates(ids: list[str]) -> DuplicateIDError:
