@@ -6,6 +6,7 @@ statement to its last. Caches of a session live as long as SQLite's `data_versio
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -94,9 +95,21 @@ class Database:
                     session.refresh()
                     yield session
                 finally:
-                    session.execute("COMMIT")
+                    if session.connection.in_transaction:  # an I/O error may have ended it
+                        session.execute("COMMIT")
             finally:
                 self.give_back(session)
+
+    def cached(self, collection: UUID) -> CollectionRow | None:
+        """Return a collection's row if a session has it and nobody committed since; the cheapest of all reads."""
+        with contextlib.suppress(apsw.Error):  # the caller then asks again in the ordinary way, and gets the error
+            session = self.borrow()
+            try:
+                session.refresh()
+                return session.collections.get(collection)
+            finally:
+                self.give_back(session)
+        return None
 
     def borrow(self) -> Session:
         """Lend a session without a transaction; `give_back` must follow."""

@@ -199,15 +199,8 @@ class LocalEngine:
         """Return how many records match."""
         if request.filter is not None:
             return self._ask(request.collection, lambda reader: reader.count(request))
-        session = self._file.borrow()  # one number of one row needs no transaction
-        try:
-            session.refresh()
-            row = session.collections.get(request.collection)
-            if row is not None:
-                return int(row.records)
-        finally:
-            self._file.give_back(session)
-        return self._ask(request.collection, lambda reader: reader.count(request))
+        row = self._file.cached(request.collection)
+        return row.records if row is not None else self._ask(request.collection, lambda reader: reader.count(request))
 
     def scan(self, request: ScanRecords) -> Iterator[RecordBatch]:
         """Yield all records that were there when the scan began and still match when it reaches them."""

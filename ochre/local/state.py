@@ -82,8 +82,7 @@ class CollectionState:
             self._catch_up(session, row, source)
             self._columns.load([leaf.key for leaf in wanted] + [key.key for key in order_by], source)
             masks = {id(leaf): self._columns.mask(leaf) for leaf in wanted}
-            everywhere = np.arange(len(self._roster)) if order_by else np.empty(0, np.int64)
-            order = [self._columns.column(key.key).ranks(everywhere) for key in order_by]
+            order = [self._columns.column(key.key).ranks() for key in order_by]
             return View(self._roster, masks, order)
 
     def close(self) -> None:
@@ -99,7 +98,8 @@ class CollectionState:
             return
         if self._applied > head:
             raise StaleSnapshotError
-        runs = log.changes_since(session, row, self._applied) if self._applied >= 0 else None
+        applied, self._applied = self._applied, -1  # if anything fails on the way, the next read starts anew
+        runs = log.changes_since(session, row, applied) if applied >= 0 else None
         if runs is None or self._mostly_dead():
             self._roster = Roster.of(*log.slots(session, row, None))
             for index in self._indexes:

@@ -114,6 +114,7 @@ class Column:
         self._code_of: dict[str, int] = {}
         self._strings: list[str] = []
         self._elements = _Elements()
+        self._ranks: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -122,6 +123,7 @@ class Column:
         """Make room for positions up to `count`."""
         extra = count - len(self._kinds)
         if extra > 0:
+            self._ranks = None
             self._kinds = np.concatenate([self._kinds, np.zeros(extra, np.int8)])
             self._ints = _padded(self._ints, extra)
             self._floats = _padded(self._floats, extra)
@@ -130,11 +132,13 @@ class Column:
     def clear(self, positions: Positions) -> None:
         """Forget the values at `positions`."""
         if positions.size:
+            self._ranks = None
             self._kinds[positions] = _ABSENT
             self._elements.remove(positions)
 
     def set(self, positions: Positions, values: list[Any]) -> None:
         """Store values of the metadata at `positions`, which hold none; None is absent."""
+        self._ranks = None
         kinds = np.fromiter(map(_KINDS.__getitem__, map(type, values)), np.int8, len(values))
         self._kinds[positions] = kinds
         for kind in np.unique(kinds).tolist():
@@ -217,18 +221,19 @@ class Column:
 
     # -- ordering -----------------------------------------------------------------------------------------------
 
-    def ranks(self, positions: Positions) -> NDArray[np.int64]:
+    def ranks(self) -> NDArray[np.int64]:
         """Return a number a position that orders as the values do: bools, numbers, strings; -1 where there is none."""
-        kinds = self._kinds[positions]
-        ranks = np.full(len(positions), -1, np.int64)
-        start = 0
-        for members in ((_BOOL,), (_INT, _FLOAT), (_STRING,)):
-            chosen = np.flatnonzero(np.isin(kinds, members))
-            if chosen.size:
-                ordered, inverse = _ranked(self._values(positions[chosen], kinds[chosen]))
-                ranks[chosen] = start + inverse
-                start += ordered
-        return ranks
+        if self._ranks is None:
+            ranks = np.full(len(self), -1, np.int64)
+            start = 0
+            for members in ((_BOOL,), (_INT, _FLOAT), (_STRING,)):
+                chosen = np.flatnonzero(np.isin(self._kinds, members))
+                if chosen.size:
+                    distinct, inverse = _ranked(self._values(chosen, self._kinds[chosen]))
+                    ranks[chosen] = start + inverse
+                    start += distinct
+            self._ranks = ranks
+        return self._ranks
 
     def _values(self, positions: Positions, kinds: NDArray[np.int8]) -> list[Any] | NDArray[Any]:
         present = set(np.unique(kinds).tolist())
