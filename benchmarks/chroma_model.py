@@ -1,8 +1,8 @@
 """Puts an equivalent of Chroma's default model where Chroma looks for it, for machines that cannot reach its download.
 
-`python -m benchmarks.chroma_model` writes `~/.cache/chroma/onnx_models/all-MiniLM-L6-v2/onnx`: the same published weights in a
-graph with the inputs and the output that Chroma's `ONNXMiniLM_L6_V2` expects, and the tokenizer. It leaves a folder that is
-complete alone. ONNX Runtime itself writes the model file, weights included.
+`python -m benchmarks.chroma_model` writes `~/.cache/chroma/onnx_models/all-MiniLM-L6-v2/onnx`: the same published
+weights in a graph with the inputs and the output that Chroma's `ONNXMiniLM_L6_V2` expects, and the tokenizer. It
+leaves a folder that is complete alone. ONNX Runtime itself writes the model file, weights included.
 """
 
 from __future__ import annotations

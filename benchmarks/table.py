@@ -101,8 +101,8 @@ def show(figures: dict[str, Any], records: int) -> None:
     for system in ("ochre", "chroma"):
         shared = figures[system]["processes"]
         console.print(
-            f"{system}: four writing processes: {shared['count']} of 12,000 records counted, {shared['missing']} of 200 not "
-            f"found by their own vector, {shared['failed_writers']} writers failed"
+            f"{system}: four writing processes: {shared['count']} of 12,000 records counted, {shared['missing']} of "
+            f"200 not found by their own vector, {shared['failed_writers']} writers failed"
         )
         if "kills" in figures[system]:
             kills = figures[system]["kills"]

@@ -226,7 +226,7 @@ def checker(system: str, folder: str, data: str) -> dict[str, Any]:
 
 
 def kills(system: str, folder: str, data: str, times: int) -> dict[str, Any]:
-    """Kill a writing process again and again; stop when the folder no longer opens or has lost what was acknowledged."""
+    """Kill a writing process again and again; stop when the folder does not open or has lost what was acknowledged."""
     new_collection(open_client(system, folder), "shared")
     acknowledged = 0
     for number in range(times):

@@ -25,7 +25,7 @@ app = typer.Typer(
 app.add_typer(model.app, name="model")
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  (typer's callbacks take the value so)
+def _version(wanted: bool) -> None:
     if wanted:
         say(f"ochre {__version__}")
         raise typer.Exit
@@ -33,7 +33,7 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  (typer's callbacks take the
 
 @app.callback()
 def root(
-    version: Annotated[  # noqa: ARG001  (the callback acts)
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:

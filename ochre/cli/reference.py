@@ -1,6 +1,7 @@
 """The reference page of the command line, made from the commands themselves.
 
-`python -m ochre.cli.reference` prints it, and writes it to a file whose path is given. A test compares the page with the commands.
+`python -m ochre.cli.reference` prints it, and writes it to a file whose path is given. A test compares the page with
+the commands.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _HEAD = """# Command line
 
 Made by `python -m ochre.cli.reference docs/reference/cli.md`; change the commands, not this page.
 
-Exit codes: 0 when all went well, 1 for an error that is explained in one message, 2 for a command that does not exist or lacks
-an argument. Results go to standard output, progress and errors to standard error.
+Exit codes: 0 when all went well, 1 for an error that is explained in one message, 2 for a command that does not exist
+or lacks an argument. Results go to standard output, progress and errors to standard error.
 """
 
 

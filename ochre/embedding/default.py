@@ -1,7 +1,7 @@
 """The default embedding function, under the two names that Chroma gives it.
 
-Both run the one all-MiniLM-L6-v2 that the process shares (`minilm`); they differ in the space a new collection gets. Making
-one costs nothing: files are looked for, and libraries imported, when the first text is embedded.
+Both run the one all-MiniLM-L6-v2 that the process shares (`minilm`); they differ in the space a new collection gets.
+Making one costs nothing: files are looked for, and libraries imported, when the first text is embedded.
 """
 
 from __future__ import annotations

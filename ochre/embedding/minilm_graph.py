@@ -1,7 +1,8 @@
 """The graph of all-MiniLM-L6-v2: BERT (Devlin et al., 2018) with 6 layers, then mean pooling and unit length.
 
-Written with ONNX's standard operators only; ONNX Runtime fuses them as it sees fit. Its own fused attention was measured
-about a tenth faster with the same vectors, which does not pay for depending on operators outside the standard.
+Written with ONNX's standard operators only; ONNX Runtime fuses them as it sees fit. Its own fused attention was
+measured about a tenth faster with the same vectors, which does not pay for depending on operators outside the
+standard.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def minilm_graph(shapes: Mapping[str, Sequence[int]]) -> Graph:
         shapes: of the weights, by their names in the published file.
 
     Returns:
-        A graph that maps `input_ids` and `attention_mask`, both `(n, tokens)` int64, to `embeddings`, `(n, 384)` float32
-        of unit length: sum(mask x hidden) / max(sum(mask), 1e-9), divided by max(its length, 1e-12).
+        A graph that maps `input_ids` and `attention_mask`, both `(n, tokens)` int64, to `embeddings`, `(n, 384)`
+        float32 of unit length: sum(mask x hidden) / max(sum(mask), 1e-9), divided by max(its length, 1e-12).
     """
     bert = Bert(shapes)
     g = bert.writer

@@ -1,7 +1,7 @@
 """Reading a safetensors file: arrays mapped straight from the disk, nothing copied and nothing executed.
 
-The format: 8 bytes of header length (little-endian), a JSON header naming each tensor's dtype, shape and place, then the
-numbers. Only float32 tensors are read; the default model has no others that matter.
+The format: 8 bytes of header length (little-endian), a JSON header naming each tensor's dtype, shape and place, then
+the numbers. Only float32 tensors are read; the default model has no others that matter.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The files of the default model: where they are, how they get here, and whether they are the right ones.
 
-Two files make the model: `model.safetensors` (91 MB of numbers) and `tokenizer.json`. They are looked for in the path that
-`OCHRE_MODEL_PATH` names, then in the cache, then fetched (`download`). Whatever its source, a file is checked against the
-hash written here before it is used: a wrong file would give wrong vectors without a sign. Nothing in them is executed.
+Two files make the model: `model.safetensors` (91 MB of numbers) and `tokenizer.json`. They are looked for in the path
+that `OCHRE_MODEL_PATH` names, then in the cache, then fetched (`download`). Whatever its source, a file is checked
+against the hash written here before it is used: a wrong file would give wrong vectors without a sign. Nothing in them
+is executed.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ TOKENIZER_SHA256 = "66854eac0051205f3bc495b01f6e3db009bf68ae4357305b44d34019134e
 PATH_VARIABLE, CACHE_VARIABLE = "OCHRE_MODEL_PATH", "OCHRE_CACHE"
 
 ADVICE = (
-    f"Run `ochre model fetch` where there is a network, or copy {WEIGHTS} and {TOKENIZER} of {MODEL} into a folder and name "
-    f"it in {PATH_VARIABLE}, or pass an embedding_function (or embeddings) of your own"
+    f"Run `ochre model fetch` where there is a network, or copy {WEIGHTS} and {TOKENIZER} of {MODEL} into a folder and "
+    f"name it in {PATH_VARIABLE}, or pass an embedding_function (or embeddings) of your own"
 )
 
 
@@ -58,8 +59,8 @@ def weights_digest(path: Path) -> str:
 def tokenizer_digest(path: Path) -> str:
     """Return the SHA-256 of a tokenizer's definition, formatting, truncation and padding left out.
 
-    Libraries rewrite this file with settings of their own for the last two, which are set anew when the model is loaded;
-    vocabulary and rules decide the tokens.
+    Libraries rewrite this file with settings of their own for the last two, which are set anew when the model is
+    loaded; vocabulary and rules decide the tokens.
     """
     definition = json.loads(path.read_text(encoding="utf-8"))
     rules = {key: value for key, value in definition.items() if key not in {"truncation", "padding"}}
@@ -127,8 +128,8 @@ def find() -> tuple[ModelFiles | None, list[str]]:
         wrong = folder_fault(named)
         if wrong:
             raise ModelUnavailableError(
-                f"{PATH_VARIABLE} is {os.environ[PATH_VARIABLE]!r}, but {wrong}. Put {WEIGHTS} and {TOKENIZER} of {MODEL} "
-                "there, or unset the variable"
+                f"{PATH_VARIABLE} is {os.environ[PATH_VARIABLE]!r}, but {wrong}. Put {WEIGHTS} and {TOKENIZER} of "
+                f"{MODEL} there, or unset the variable"
             )
         return ModelFiles(named), []
     cache = cache_folder()
