@@ -39,7 +39,7 @@ def PersistentClient(  # noqa: N802  (Chroma's name)
         database: one of its databases.
 
     Raises:
-        StorageError: the folder cannot be made or read. NotFoundError: the database does not exist.
+        StorageError: the folder cannot be made or read. NotFoundError: the tenant or the database does not exist.
     """
     chosen = _settings(settings)
     engine = LocalEngine.open(_folder(path), chosen)

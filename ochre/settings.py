@@ -26,7 +26,9 @@ class Settings:
     max_open_collections: int = 256
 
     def __post_init__(self) -> None:
-        if self.synchronous not in {"full", "normal", "off"}:
+        if not isinstance(self.allow_reset, bool):
+            raise InvalidTypeError(f"allow_reset is {self.allow_reset!r}: expected True or False")
+        if self.synchronous not in ("full", "normal", "off"):
             raise InvalidArgumentError(f"synchronous is {self.synchronous!r}: expected 'full', 'normal' or 'off'")
         if isinstance(self.busy_timeout, bool) or not isinstance(self.busy_timeout, int | float):
             raise InvalidTypeError(f"busy_timeout is {self.busy_timeout!r}: expected seconds, a number of 0 or more")

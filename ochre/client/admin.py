@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ochre.client import normalize
 from ochre.engine import Engine
-from ochre.model.names import parse_database_name, parse_tenant_name
+from ochre.model.names import parse_database_name, parse_reference, parse_tenant_name
 from ochre.model.requests import DEFAULT_TENANT
 from ochre.model.requests import Database as DatabaseInfo
 
@@ -54,19 +54,19 @@ class AdminClient:
 
     def get_tenant(self, name: str) -> Tenant:
         """Return a tenant; raises `NotFoundError`."""
-        return {"name": self._engine.get_tenant(name)}
+        return {"name": self._engine.get_tenant(parse_reference(name, "tenant"))}
 
     def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
         """Create a database (named by the rules of collections); raises `AlreadyExistsError`, `NotFoundError`."""
-        self._engine.create_database(parse_database_name(name), tenant)
+        self._engine.create_database(parse_database_name(name), parse_reference(tenant, "tenant"))
 
     def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
         """Return a database; raises `NotFoundError`."""
-        return _shown(self._engine.get_database(name, tenant))
+        return _shown(self._engine.get_database(parse_reference(name, "database"), parse_reference(tenant, "tenant")))
 
     def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
         """Delete a database with its collections and their records; raises `NotFoundError`."""
-        self._engine.delete_database(name, tenant)
+        self._engine.delete_database(parse_reference(name, "database"), parse_reference(tenant, "tenant"))
 
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
@@ -74,7 +74,8 @@ class AdminClient:
         """Return the databases of a tenant, sorted by name."""
         count = normalize.parse_count(limit, "limit", "list_databases")
         skip = normalize.parse_count(offset, "offset", "list_databases") or 0
-        return [_shown(database) for database in self._engine.list_databases(tenant, count, skip)]
+        known = self._engine.list_databases(parse_reference(tenant, "tenant"), count, skip)
+        return [_shown(database) for database in known]
 
 
 def _shown(database: DatabaseInfo) -> Database:

@@ -14,9 +14,9 @@ from ochre.client import normalize
 from ochre.client.collection import Collection
 from ochre.client.functions import DEFAULT, Function, check_conflict, check_function, configured, preferred_space
 from ochre.engine import Engine
-from ochre.errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from ochre.errors import UnsupportedError
 from ochre.model.configuration import Configuration, parse_configuration
-from ochre.model.names import parse_collection_id, parse_collection_name
+from ochre.model.names import parse_collection_id, parse_collection_name, parse_reference
 from ochre.model.records import parse_collection_metadata
 from ochre.model.requests import DEFAULT_DATABASE, CollectionInfo, CreateCollection
 from ochre.settings import Settings
@@ -51,7 +51,7 @@ class Client:
         """Use `connect.PersistentClient` and its neighbours instead.
 
         Raises:
-            InvalidArgumentError: the tenant does not exist. NotFoundError: the database does not.
+            NotFoundError: the tenant or the database does not exist.
         """
         self._engine = engine
         self._settings = settings
@@ -109,24 +109,14 @@ class Client:
         """Do nothing: clients share no state of the process that could be cleared. Chroma's have such a cache."""
 
     def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
-        """Work with another tenant's database from now on.
-
-        Raises:
-            InvalidArgumentError: the tenant does not exist. NotFoundError: the database does not.
-        """
-        try:
-            self._engine.get_tenant(tenant)
-        except NotFoundError as error:
-            raise InvalidArgumentError(
-                f"Could not connect to tenant {tenant}. Are you sure it exists? "
-                "Create it with AdminClient.create_tenant"
-            ) from error
-        self._engine.get_database(database, tenant)
+        """Work with another tenant's database from now on; raises `NotFoundError` if one of them does not exist."""
+        self._engine.get_tenant(parse_reference(tenant, "tenant"))
+        self._engine.get_database(parse_reference(database, "database"), tenant)
         self.tenant, self.database = tenant, database
 
     def set_database(self, database: str) -> None:
         """Work with another database of the tenant from now on; raises `NotFoundError`."""
-        self._engine.get_database(database, self.tenant)
+        self._engine.get_database(parse_reference(database, "database"), self.tenant)
         self.database = database
 
     # -- collections --------------------------------------------------------------------------------------------
@@ -190,6 +180,7 @@ class Client:
             )
         check_function(embedding_function)
         parsed_metadata = parse_collection_metadata(metadata)
+        configuration = normalize.parse_configuration_argument(configuration)
         settings = configured(configuration, embedding_function)
         function = _embedding_instance(configuration, embedding_function)
         request = CreateCollection(
@@ -197,7 +188,7 @@ class Client:
             self.database,
             parse_collection_name(name),
             parsed_metadata,
-            _with_space(settings, metadata, function),
+            _with_space(settings, parsed_metadata, function),
             get_or_create,
             overwrite_metadata,
         )
@@ -242,7 +233,7 @@ class Client:
             NotFoundError: there is none. InvalidArgumentError: the function's name is not the persisted one's.
         """
         check_function(embedding_function)
-        info = self._engine.get_collection(name, self.tenant, self.database)
+        info = self._engine.get_collection(parse_reference(name, "collection"), self.tenant, self.database)
         return self._opened(info, embedding_function, data_loader)
 
     def get_collection_by_id(
@@ -258,7 +249,7 @@ class Client:
 
     def delete_collection(self, name: str) -> None:
         """Delete the collection of that name with its records; raises `NotFoundError`."""
-        self._engine.delete_collection(name, self.tenant, self.database)
+        self._engine.delete_collection(parse_reference(name, "collection"), self.tenant, self.database)
 
     def _opened(self, info: CollectionInfo, function: Function, data_loader: Any) -> Collection:
         check_conflict(info.configuration.embedding_function, function)

@@ -150,7 +150,7 @@ class Collection:
         wanted = GET_DEFAULT if include is GET_DEFAULT.names else parse_include(include, "get")
         request = GetRecords(
             self.id,
-            None if ids is None else parse_ids(ids),
+            None if ids is None else parse_ids(ids, allow_blank=True),
             parse_filters(where, where_document),
             normalize.parse_order_by(order_by),
             normalize.parse_count(limit, "limit", "get"),
@@ -224,7 +224,7 @@ class Collection:
         count = normalize.parse_n_results(n_results)
         farthest = normalize.parse_max_distance(max_distance)
         filter_ = parse_filters(where, where_document)
-        chosen = None if ids is None else parse_ids(ids, allow_empty=True, unique=False)
+        chosen = None if ids is None else parse_ids(ids, allow_empty=True, allow_blank=True, unique=False)
         load = self._loader(wanted, required=False)
         vectors = self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
         request = QueryRecords(
@@ -313,7 +313,7 @@ class Collection:
             raise InvalidArgumentError(
                 "limit can only be specified when a where or where_document clause is provided in delete."
             )
-        chosen = None if ids is None else parse_ids(ids)
+        chosen = None if ids is None else parse_ids(ids, allow_blank=True)
         count = normalize.parse_count(limit, "limit", "delete")
         return {"deleted": self._engine.delete(DeleteRecords(self.id, chosen, filter_, count))}
 
@@ -334,7 +334,8 @@ class Collection:
         Raises:
             InvalidArgumentError: what is fixed at creation, such as the space. AlreadyExistsError: the name is taken.
         """
-        if metadata is not None and "hnsw:space" in metadata:
+        parsed_metadata = parse_collection_metadata(metadata)
+        if parsed_metadata is not None and "hnsw:space" in parsed_metadata:
             raise InvalidArgumentError(
                 "Changing the distance function of a collection once it is created is not supported: "
                 "leave 'hnsw:space' out, or copy the records into a new collection"
@@ -344,7 +345,7 @@ class Collection:
             ModifyCollection(
                 self.id,
                 None if name is None else parse_collection_name(name),
-                parse_collection_metadata(metadata),
+                parsed_metadata,
                 changes,
             )
         )
@@ -357,7 +358,12 @@ class Collection:
         """Return the function from now on, and the changes with its persisted form in place of it."""
         if configuration is None:
             return self._function, None
-        changes = dict(configuration)
+        changes = dict(normalize.parse_configuration_argument(configuration) or {})
+        if changes.get("spann") is not None:
+            raise InvalidArgumentError(
+                "Trying to update the spann configuration of a collection whose index is hnsw: pass "
+                "configuration={'hnsw': {...}}"
+            )
         function = changes.get("embedding_function")
         if function is None or isinstance(function, Mapping):
             return self._function, changes

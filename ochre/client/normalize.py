@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 
 from ochre.errors import InvalidArgumentError, InvalidTypeError
-from ochre.model.records import check_key
+from ochre.model.records import INT_MAX, check_key
 from ochre.model.requests import Field, OrderKey
 from ochre.model.text import preview
 
@@ -60,7 +61,7 @@ PEEK = parse_include(["metadatas", "documents", "embeddings"], "peek")
 
 
 def parse_count(value: object, name: str, operation: str) -> int | None:
-    """Parse a limit or an offset: None, or a whole number of 0 or more."""
+    """Parse a limit or an offset: None, or a whole number of 0 or more; one beyond 64 bits stands for the largest."""
     if value is None:
         return None
     number = _whole(value)
@@ -68,7 +69,7 @@ def parse_count(value: object, name: str, operation: str) -> int | None:
         raise InvalidTypeError(f"Expected {name} to be an int, got {preview(value)} in {operation}.")
     if number < 0:
         raise InvalidArgumentError(f"Expected {name} to be 0 or more, got {number} in {operation}.")
-    return number
+    return min(number, INT_MAX)
 
 
 def parse_n_results(value: object) -> int:
@@ -87,10 +88,22 @@ def parse_max_distance(value: object) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise InvalidTypeError(f"Expected max_distance to be a number, got {preview(value)} in query.")
-    distance = float(value)
+    try:
+        distance = float(value)
+    except OverflowError:
+        distance = math.inf if value > 0 else -math.inf
     if distance != distance:
         raise InvalidArgumentError("Expected max_distance to be a number, got NaN in query.")
     return distance
+
+
+def parse_configuration_argument(value: object) -> Mapping[str, Any] | None:
+    """Refuse a configuration that is not a mapping; `model.configuration` parses what is in it."""
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidTypeError(
+            f"Expected configuration to be a dict such as {{'hnsw': {{'space': 'cosine'}}}}, got {preview(value)}"
+        )
+    return value
 
 
 def parse_batch_size(value: object) -> int:
@@ -128,7 +141,7 @@ def _order_key(item: Any) -> OrderKey:
 
 
 def _is_pair(item: Any) -> bool:
-    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and item[1] in {"asc", "desc"}
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and item[1] in ("asc", "desc")
 
 
 def _whole(value: object) -> int | None:

@@ -6,10 +6,14 @@ The embedding function's part is kept as it came, an envelope of name and config
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+
+import numpy as np
 
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 from ochre.model.text import preview
@@ -44,9 +48,9 @@ class Hnsw:
         if self.space not in SPACES:
             raise InvalidArgumentError(f"space {preview(self.space)} is unknown: expected one of {', '.join(SPACES)}")
         if isinstance(self.resize_factor, bool) or not isinstance(self.resize_factor, int | float):
-            raise InvalidTypeError(
-                f"resize_factor {preview(self.resize_factor)} is not a number: pass a float of 1.0 or more"
-            )
+            raise InvalidTypeError(f"resize_factor {preview(self.resize_factor)} is not a number: pass a finite float")
+        if not math.isfinite(self.resize_factor):
+            raise InvalidArgumentError(f"resize_factor is {self.resize_factor}: pass a finite float")
         for name in _WHOLE_NUMBERS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
@@ -70,6 +74,7 @@ _WHOLE_NUMBERS = (
 )
 _IMMUTABLE = ("space", "ef_construction")
 _REPORTED = ("space", "ef_construction", "ef_search", "max_neighbors", "resize_factor", "sync_threshold")
+_SPANN_MUTABLE = frozenset({"search_nprobe", "ef_search"})
 _SPANN_FIELDS = frozenset(
     {"search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors"}
     | {"reassign_neighbor_count", "split_threshold", "merge_threshold"}
@@ -146,7 +151,7 @@ def stored_configuration(value: Mapping[str, Any]) -> Configuration:
 
 
 def update_configuration(current: Configuration, value: object) -> Configuration:
-    """Return `current` with the changes of `modify(configuration=...)`.
+    """Return `current` with the changes of `modify(configuration=...)`; those of `spann` have no effect here.
 
     Raises:
         InvalidArgumentError: a field that is unknown or fixed at creation.
@@ -164,8 +169,9 @@ def update_configuration(current: Configuration, value: object) -> Configuration
                 "create another collection and copy the records"
             )
     _check_fields(changes, "hnsw", frozenset(field.name for field in fields(Hnsw)))
+    _check_fields(_mapping(given.get("spann"), "configuration['spann']"), "spann", _SPANN_MUTABLE)
     envelope = parse_envelope(given.get("embedding_function")) or current.embedding_function
-    return Configuration(replace(current.hnsw, **{k: v for k, v in changes.items() if v is not None}), envelope)
+    return Configuration(replace(current.hnsw, **_given(changes)), envelope)
 
 
 def parse_envelope(value: object) -> Mapping[str, Any] | None:
@@ -183,6 +189,12 @@ def parse_envelope(value: object) -> Mapping[str, Any] | None:
         raise InvalidArgumentError(
             f"an embedding function's type is 'known', 'legacy' or 'unknown', got {preview(kind)}"
         )
+    try:
+        json.dumps(dict(envelope), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(
+            f"the embedding function {preview(value)} holds what JSON cannot carry: {error}"
+        ) from error
     return dict(envelope)
 
 
@@ -196,7 +208,7 @@ def _legacy_hnsw(metadata: Mapping[str, Any] | None) -> Hnsw:
         if key in {"hnsw:batch_size", "hnsw:sync_threshold"} and isinstance(value, int) and value < 2:
             raise InvalidArgumentError(f"{key} is {value}: pass 2 or more")
         chosen[_LEGACY[key]] = value
-    return Hnsw(**chosen)
+    return Hnsw(**_given(chosen))
 
 
 def _from_spann(spann: object) -> Hnsw:
@@ -208,7 +220,16 @@ def _from_spann(spann: object) -> Hnsw:
 def _hnsw(value: object, what: str) -> Hnsw:
     given = _mapping(value, f"configuration[{what!r}]")
     _check_fields(given, what, frozenset(field.name for field in fields(Hnsw)))
-    return Hnsw(**{name: item for name, item in given.items() if item is not None})
+    return Hnsw(**_given(given))
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are not None, NumPy's numbers as Python's."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in settings.items()
+        if value is not None
+    }
 
 
 def _check_fields(given: Mapping[str, Any], what: str, known: frozenset[str]) -> None:

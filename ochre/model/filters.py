@@ -280,6 +280,6 @@ def compile_pattern(pattern: str, fail: Callable[[str], Exception] = InvalidArgu
     except re2.error as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         raise fail(
-            f"the regular expression {preview(pattern)} does not compile: {reason}; RE2 syntax has no "
+            f"the regular expression {preview(pattern)} does not compile: {reason:.120}; RE2 syntax has no "
             "look-around and no back-references"
         ) from error

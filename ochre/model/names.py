@@ -53,6 +53,15 @@ def parse_collection_id(value: object) -> UUID:
         ) from error
 
 
+def parse_reference(name: object, what: str) -> str:
+    """Return a name that something is looked up by: any text.
+
+    Raises:
+        InvalidTypeError: it is not a string; InvalidArgumentError: it has no UTF-8 form.
+    """
+    return _text(name, f"{what} name")
+
+
 def _parse(name: object, what: str) -> str:
     text = _text(name, what)
     halves = text.split("+")

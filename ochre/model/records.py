@@ -23,23 +23,28 @@ MetadataPatch = dict[str, MetadataValue | None]
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
-def parse_ids(ids: object, *, allow_empty: bool = False, unique: bool = True) -> list[str]:
+def parse_ids(ids: object, *, allow_empty: bool = False, allow_blank: bool = False, unique: bool = True) -> list[str]:
     """Parse ids: one string, or a sequence of strings.
+
+    Args:
+        ids: as handed over.
+        allow_empty: whether the list may be empty.
+        allow_blank: whether an id may be empty: in a search for records it is an id that none has.
+        unique: whether an id may stand there once only.
 
     Raises:
         InvalidTypeError: not strings.
-        InvalidArgumentError: an empty list (unless `allow_empty`), an empty id, or text without a UTF-8 form.
-        DuplicateIDError: one id twice, while `unique`.
+        InvalidArgumentError: an empty list, an empty id, or text without a UTF-8 form.
+        DuplicateIDError: one id twice.
     """
-    if isinstance(ids, str):
-        ids = [ids]
-    if not isinstance(ids, Sequence | np.ndarray):
-        raise InvalidTypeError(f"Expected IDs to be a list of strings, got {preview(ids)}")
+    ids = _listed(ids)
+    if not isinstance(ids, Sequence):
+        raise InvalidTypeError(f"Expected IDs to be a list of strings, got {preview(ids)}; make a list of it")
     parsed = list(ids)
     if set(map(type, parsed)) - {str}:  # almost never: one pass without a Python loop finds out
         parsed = [_parse_id(value) for value in parsed]
     distinct = set(parsed)
-    if "" in distinct:
+    if "" in distinct and not allow_blank:
         raise InvalidArgumentError("Expected each ID to be a non-empty string, got ''; choose an id for that record")
     if not parsed and not allow_empty:
         raise InvalidArgumentError("Expected IDs to be a non-empty list, got []")
@@ -50,6 +55,13 @@ def parse_ids(ids: object, *, allow_empty: bool = False, unique: bool = True) ->
     if unique and len(distinct) != len(parsed):
         raise _duplicates(parsed)
     return parsed
+
+
+def _listed(values: object) -> object:
+    """Return what stands for a list as one: a NumPy array, a single string."""
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    return [values] if isinstance(values, str) else values
 
 
 def _parse_id(value: object) -> str:
@@ -79,10 +91,9 @@ def parse_texts(values: object, what: str, count: int) -> list[str | None] | Non
     """
     if values is None:
         return None
-    if isinstance(values, str):
-        values = [values]
-    if not isinstance(values, Sequence | np.ndarray):
-        raise InvalidTypeError(f"Expected {what} to be a list of strings, got {preview(values)}")
+    values = _listed(values)
+    if not isinstance(values, Sequence):
+        raise InvalidTypeError(f"Expected {what} to be a list of strings, got {preview(values)}; make a list of it")
     texts = [str(value) if isinstance(value, np.str_) else value for value in values]
     for index, value in enumerate(texts):
         if value is not None and not isinstance(value, str):
@@ -115,10 +126,14 @@ def parse_metadatas(values: object, count: int) -> list[MetadataPatch | None] | 
     """
     if values is None:
         return None
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
     if isinstance(values, Mapping):
         values = [values]
-    if not isinstance(values, Sequence | np.ndarray):
-        raise InvalidTypeError(f"Expected metadatas to be a list of metadata dicts, got {preview(values)}")
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise InvalidTypeError(
+            f"Expected metadatas to be a list of metadata dicts, got {preview(values)}; make a list of it"
+        )
     check_count(len(values), "metadatas", count)
     return [
         None if value is None else parse_metadata(value, f"metadatas[{index}]") for index, value in enumerate(values)

@@ -29,5 +29,8 @@ def first_unencodable(texts: Iterable[str | None]) -> int | None:
 
 def preview(value: object, length: int = 60) -> str:
     """Show `value` in a message: its repr, cut to about `length` characters."""
-    text = repr(value if not isinstance(value, str) or len(value) <= length else value[: length + 1])
+    try:
+        text = repr(value if not isinstance(value, str) or len(value) <= length else value[: length + 1])
+    except Exception:  # noqa: BLE001  (a stranger's repr must not take the place of our message)
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= length + 2 else f"{text[:length]}..."

@@ -30,6 +30,11 @@ SPACES: tuple[Space, ...] = ("l2", "cosine", "ip")
 MAX_DIMENSION = 65_536
 """The longest vector a collection may hold."""
 
+MAX_INDEX = 2**32 - 1
+"""The largest index of a sparse vector."""
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 def parse_matrix(value: object, what: str = "embeddings") -> Matrix:
     """Parse vectors as users hand them over.
@@ -72,7 +77,7 @@ def parse_matrix(value: object, what: str = "embeddings") -> Matrix:
 def _as_array(value: object, what: str) -> NDArray[Any]:
     if isinstance(value, np.ndarray):
         return _check_numeric(value, what)
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
         raise InvalidTypeError(
             f"{what} is a {type(value).__name__}: an embedding is a list or array of numbers; pass a list of those"
         )
@@ -83,15 +88,27 @@ def _as_array(value: object, what: str) -> NDArray[Any]:
     if isinstance(value[0], np.ndarray) and value[0].ndim > 0:
         return _stack(value, what)
     for row in value:
-        if isinstance(row, Sequence) and any(isinstance(number, bool | np.bool_) for number in row):
+        if any(isinstance(number, bool | np.bool_) for number in (row if isinstance(row, Sequence) else (row,))):
             raise InvalidTypeError(f"{what} holds a bool: an embedding is a list of int or float; convert it")
     try:
         array = np.array(value)
     except (ValueError, TypeError, OverflowError) as error:
         raise _ragged(value, what) from error
     if array.dtype == object:
-        raise _ragged(value, what)
+        return _from_objects(array, value, what)
     return _check_numeric(array, what)
+
+
+def _from_objects(array: NDArray[Any], value: Sequence[Any], what: str) -> NDArray[Any]:
+    """Convert what NumPy took for objects: integers beyond 64 bits are numbers all the same."""
+    if not all(isinstance(number, int | float) for number in array.flat):
+        raise _ragged(value, what)
+    try:
+        return array.astype(np.float64)
+    except OverflowError as error:
+        raise InvalidArgumentError(
+            f"{what} holds a number beyond float32: every number of an embedding is finite; embed it again"
+        ) from error
 
 
 def _stack(rows: Sequence[Any], what: str) -> NDArray[Any]:
@@ -168,11 +185,14 @@ class SparseVector:
                 f"{len(self.values)}"
             )
         self._check_labels()
-        self._check_numbers()
+        self._check_indices()
+        self._check_values()
 
     def _check_labels(self) -> None:
         if self.labels is None:
             return
+        if not isinstance(self.labels, list):
+            raise InvalidTypeError(f"Expected SparseVector labels to be a list, got {type(self.labels).__name__}")
         if len(self.labels) != len(self.indices):
             raise InvalidArgumentError(
                 f"SparseVector labels must have the same length as indices, got {len(self.labels)} and "
@@ -185,7 +205,7 @@ class SparseVector:
                 "SparseVector labels hold a lone surrogate: text is Unicode that UTF-8 can carry; clean it"
             )
 
-    def _check_numbers(self) -> None:
+    def _check_indices(self) -> None:
         previous = -1
         for index in self.indices:
             if not isinstance(index, int) or isinstance(index, bool):
@@ -197,11 +217,15 @@ class SparseVector:
                     f"SparseVector indices must be sorted in strictly ascending order, got {index} after {previous}"
                 )
             previous = index
+        if previous > MAX_INDEX:
+            raise InvalidArgumentError(f"SparseVector indices must be at most {MAX_INDEX}, got {previous}")
+
+    def _check_values(self) -> None:
         for value in self.values:
             if not isinstance(value, int | float) or isinstance(value, bool):
                 raise InvalidTypeError(f"SparseVector values must be numbers, got {value!r}")
-            if not np.isfinite(value):
-                raise InvalidArgumentError(f"SparseVector values must be finite, got {value}")
+            if not abs(value) <= _FLOAT32_MAX:
+                raise InvalidArgumentError(f"SparseVector values must be finite in float32, got {value!r:.60}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form of the wire and of the stored metadata."""
@@ -215,4 +239,4 @@ class SparseVector:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> SparseVector:
         """Build one from the form of `to_dict`."""
-        return cls(list(value["indices"]), list(value["values"]), value.get("tokens"))
+        return cls(value.get("indices"), value.get("values"), value.get("tokens"))  # type: ignore[arg-type]  # checked
