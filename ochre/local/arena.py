@@ -46,8 +46,12 @@ class Arena:
         self._mapped: NDArray[np.float32] = np.empty((0, dimension), np.float32)
 
     def append(self, slot: int, vectors: Matrix, *, sync: bool) -> None:
-        """Write `vectors` (n, d) as the rows from `slot` on; with `sync`, return once they are on the disk."""
-        file = self._open_for_writing(fresh=slot == 0)
+        """Write `vectors` (n, d) as the rows from `slot` on; with `sync`, return once they are on the disk.
+
+        Raises:
+            CorruptError: the file lacks some of the first `slot` rows, or is another collection's.
+        """
+        file = self._open_for_writing(slot)
         start = HEADER_BYTES + slot * self._stride
         self._grow(file, start + vectors.nbytes, vectors.nbytes)
         data = np.ascontiguousarray(vectors, dtype="<f4").data.cast("B")
@@ -75,14 +79,17 @@ class Arena:
                 self._finalizer()
             self._file = self._finalizer = None
 
-    def _open_for_writing(self, *, fresh: bool) -> int:
+    def _open_for_writing(self, slot: int) -> int:
         with self._lock:
             if self._file is None:
-                self.path.parent.mkdir(exist_ok=True)
-                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-                self._file = os.open(self.path, flags, 0o666)
+                if slot:
+                    self._map(slot)  # raises for a damaged file: nothing is added to that
+                else:
+                    self.path.parent.mkdir(exist_ok=True)
+                flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+                self._file = os.open(self.path, flags if slot else flags | os.O_CREAT, 0o666)
                 self._finalizer = weakref.finalize(self, os.close, self._file)  # an arena may just be dropped
-            if fresh:  # no row is committed, so whatever is there is nobody's
+            if not slot:  # no row is committed, so whatever is there is nobody's
                 header = _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes)
                 _write_at(self._file, memoryview(header.ljust(HEADER_BYTES, b"\0")), 0)
                 _sync_folder(self.path.parent)

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import apsw
 
-from ochre.errors import ClosedError
+from ochre.errors import ClosedError, StorageError
 from ochre.local import schema
 from ochre.local.faults import translated
 from ochre.settings import Settings
@@ -52,6 +52,16 @@ class Session:
         self.collections: dict[UUID, CollectionRow] = {}
         self._version = -1
 
+    @property
+    def holds_snapshot(self) -> bool:
+        """Whether a transaction is open, or a statement that an exception interrupted keeps its snapshot alive."""
+        return bool(self.connection.txn_state("main") != apsw.SQLITE_TXN_NONE)
+
+    def end(self, how: str) -> None:
+        """End the transaction with `COMMIT` or `ROLLBACK`, if it is open: an I/O error may have ended it."""
+        if self.connection.in_transaction:
+            self.execute(how)
+
     def refresh(self) -> None:
         """Drop the caches if anybody committed since the last call. Within a transaction it also fixes the snapshot."""
         version = self.execute("PRAGMA data_version").get
@@ -80,6 +90,7 @@ class Database:
         with translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._readers.append(Session(self._connect(_READER_CACHE_KIB)))
+            self._identity = self._identify()
         _databases.add(self)
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -91,14 +102,13 @@ class Database:
             session = self.borrow()
             try:
                 session.execute("BEGIN")
-                try:
-                    session.refresh()
-                    yield session
-                finally:
-                    if session.connection.in_transaction:  # an I/O error may have ended it
-                        session.execute("COMMIT")
+                session.refresh()
+                yield session
             finally:
-                self.give_back(session)
+                try:
+                    session.end("COMMIT")
+                finally:
+                    self.give_back(session)
 
     def cached(self, collection: UUID) -> CollectionRow | None:
         """Return a collection's row if a session has it and nobody committed since; the cheapest of all reads."""
@@ -120,15 +130,20 @@ class Database:
             if self._readers:
                 return self._readers.pop()  # the one used last: its caches are the freshest
         try:
+            self.check_in_place()
             return Session(self._connect(_READER_CACHE_KIB))
         except BaseException:
             self._leave()
             raise
 
     def give_back(self, session: Session) -> None:
-        """Take a session back."""
+        """Take a session back; one that still holds a snapshot is closed, since nobody else may read that."""
+        held = session.holds_snapshot
+        if held:
+            session.connection.close(force=True)
         with self._gate:
-            self._readers.append(session)
+            if not held:
+                self._readers.append(session)
             self._active -= 1
             if not self._active:
                 self._gate.notify_all()
@@ -144,6 +159,7 @@ class Database:
                     raise ClosedError(f"the client of {self.folder} is closed: open another one")
                 self._active += 1
             try:
+                self.check_in_place()
                 fresh = self._writer is None
                 if self._writer is None:
                     self._writer = Session(self._connect(_WRITER_CACHE_KIB))
@@ -152,19 +168,20 @@ class Database:
                 self._leave()
 
     def _transaction(self, session: Session, *, fresh: bool) -> Iterator[Session]:
-        session.execute("BEGIN IMMEDIATE")
         try:
+            session.execute("BEGIN IMMEDIATE")
             if fresh:
                 self._prepare_wal()
-            session.collections.clear()
             yield session
             session.execute("COMMIT")
-        except BaseException:
-            if session.connection.in_transaction:
-                session.execute("ROLLBACK")
-            raise
         finally:
             session.collections.clear()
+            try:
+                session.end("ROLLBACK")
+            finally:
+                if session.holds_snapshot:
+                    session.connection.close(force=True)
+                    self._writer = None
 
     def _prepare_wal(self) -> None:
         """Write zeros up to the size at which the WAL starts over, so that commits overwrite and never extend it.
@@ -179,6 +196,25 @@ class Database:
             if missing > 0:
                 file.write(bytes(missing))
                 os.fsync(file.fileno())
+
+    def check_in_place(self) -> None:
+        """Make sure that the file at the path is still the one that was opened.
+
+        Raises:
+            StorageError: the folder was deleted or replaced; what is written through old connections would be lost.
+        """
+        if self._identify() != self._identity:
+            raise StorageError(
+                f"the database at {self.folder} was deleted or replaced while it was open: the call changed nothing; "
+                "open another client"
+            )
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            found = (self.folder / FILE_NAME).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _leave(self) -> None:
         with self._gate:

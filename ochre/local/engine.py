@@ -73,7 +73,9 @@ class LocalEngine:
         self._sweep()
 
     def _sweep(self) -> None:
-        files = {path.stem: path for path in (self._folder / "vectors").glob("*.f32")}
+        files = {
+            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????.f32")
+        }
         if not files:
             return
         with self._file.read() as session:
@@ -248,7 +250,9 @@ class LocalEngine:
             except StaleSnapshotError:
                 continue  # another thread is ahead; the next snapshot is at least as new as its
             except CorruptError:
-                self.get_collection_by_id(collection)  # deleted while we read? then that is the error to report
+                # Was it deleted while we read? Then that is the error to report.
+                self._file.check_in_place()
+                self.get_collection_by_id(collection)
                 raise
 
     def _state(self, row: CollectionRow) -> CollectionState:

@@ -5,9 +5,11 @@ A change here needs a new format version, a migration and a stored example of th
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import apsw
 
-from ochre.errors import FormatVersionError
+from ochre.errors import CorruptError, FormatVersionError
 
 APPLICATION_ID = 0x4F434852  # "OCHR", at byte 68 of the file
 FORMAT_VERSION = 1
@@ -67,31 +69,50 @@ CREATE TABLE changes (
 ) STRICT, WITHOUT ROWID;
 """
 
+_IDENTITY = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_application_id, pragma_user_version
+"""
 
-def ensure(connection: apsw.Connection, folder: object) -> None:
+
+def ensure(connection: apsw.Connection, folder: Path) -> None:
     """Create the tables in a new file; check the version of an old one.
 
     Raises:
         FormatVersionError: the file was written by a later release, or by another program.
+        CorruptError: the file is new, and the folder holds vectors of a database that is gone.
     """
     if _version(connection, folder) == FORMAT_VERSION:
         return
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         if _version(connection, folder) != FORMAT_VERSION:  # no other process was faster
+            _check_deserted(folder)
             connection.execute(_TABLES)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
+    # The tables move to the file itself: a log that a power cut tore never leaves an empty file beside vectors.
+    connection.execute("PRAGMA wal_checkpoint").fetchall()
 
 
-def _version(connection: apsw.Connection, folder: object) -> int:
-    version = int(connection.pragma("user_version"))
-    application = int(connection.pragma("application_id"))
-    if version == 0 and application == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+def _check_deserted(folder: Path) -> None:
+    """Refuse to start anew beside vectors that belong to a lost file: the next step would be to clean them up."""
+    if next((folder / "vectors").glob("*.f32"), None) is not None:
+        raise CorruptError(
+            f"{folder} holds vectors, but ochre.sqlite3 is missing or empty: restore it from a backup; "
+            "to start anew, choose another folder or remove this one"
+        )
+
+
+def _version(connection: apsw.Connection, folder: Path) -> int:
+    # In one statement: between two of them another process might create the tables.
+    application, version, tables = connection.execute(_IDENTITY).get
+    if not application and not version and not tables:
         return 0
     if application != APPLICATION_ID:
         raise FormatVersionError(f"ochre.sqlite3 in {folder} was written by another program; choose another folder")
@@ -100,4 +121,4 @@ def _version(connection: apsw.Connection, folder: object) -> int:
             f"the database at {folder} has format {version}, this release reads formats up to {FORMAT_VERSION}; "
             "install a newer release of ochre"
         )
-    return version
+    return int(version)

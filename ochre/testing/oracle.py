@@ -245,9 +245,9 @@ class Oracle:
         space = shelf.info.configuration.space
         batches, distances = [], []
         for query in request.vectors:
-            measured = sorted(
-                ((np.float32(distance(record.vector, query, space)), place) for place, record in enumerate(found)),
-            )[: request.n_results]
+            with np.errstate(over="ignore"):  # beyond float32 a distance is infinite
+                far = [np.float32(distance(record.vector, query, space)) for record in found]
+            measured = sorted(zip(far, range(len(found)), strict=True))[: request.n_results]
             near = [(d, place) for d, place in measured if request.max_distance is None or d <= request.max_distance]
             batches.append(_batch(shelf, [found[place] for _, place in near], request.include))
             distances.append([float(d) for d, _ in near])

@@ -2,29 +2,132 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
+from unittest import mock
+from uuid import UUID
 
+import numpy as np
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
+from ochre.engine import Engine
+from ochre.errors import OchreError
+from ochre.local import catalog, log, state
 from ochre.local.engine import LocalEngine
+from ochre.local.index.columns import Columns
+from ochre.local.index.roster import Roster
+from ochre.local.state import CollectionState
+from ochre.model.filters import ArrayContains, Compare, Exists, MetadataLeaf
+from ochre.model.requests import DeleteRecords, WriteRecords
 from ochre.settings import Settings
-from ochre.testing.machine import EngineMachine
+from ochre.testing import strategies
+from ochre.testing.machine import EngineMachine, handles
 
 
 class LocalMachine(EngineMachine):
+    options = Settings(synchronous="off")
+
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
         super().__init__()
 
     def open_handle(self) -> LocalEngine:
-        return LocalEngine.open(Path(self._folder.name) / "db", Settings(synchronous="off"))
+        return LocalEngine.open(Path(self._folder.name) / "db", self.options)
+
+    def forget(self, engine: Engine) -> None:
+        assert isinstance(engine, LocalEngine)
+        engine._states.clear()
 
     def close_all(self) -> None:
         self._folder.cleanup()
 
+    @rule(
+        handle=handles,
+        collection=EngineMachine.collections,
+        columns=strategies.batches(unique=False),
+        kind=st.sampled_from(["add", "update", "upsert"]),
+    )
+    def a_write_fails_at_its_end(self, handle: int, collection: UUID, columns: Any, kind: Any) -> None:
+        self._fail(self.engines[handle].write, WriteRecords(collection, kind, **columns))
+
+    @rule(handle=handles, collection=EngineMachine.collections, ids=st.lists(strategies.ids, min_size=1))
+    def a_deletion_fails_at_its_end(self, handle: int, collection: UUID, ids: list[str]) -> None:
+        self._fail(self.engines[handle].delete, DeleteRecords(collection, ids=ids))
+
+    def _fail(self, operation: Callable[[Any], Any], request: Any) -> None:
+        """Run out of disk at the last step. The oracle hears nothing of it, so nothing may have changed."""
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch.object(catalog, "save_progress", side_effect=full), suppress(OchreError):
+            operation(request)
+
+    @rule(handle=handles)
+    def what_was_derived_is_what_the_records_say(self, handle: int) -> None:
+        engine = self.engines[handle]
+        assert isinstance(engine, LocalEngine)
+        with engine._file.read() as session:
+            known = catalog.collection_ids(session)
+            for collection, derived in engine._states.items():
+                if str(collection) in known:
+                    compare_with_records(session, catalog.get_collection(session, collection), derived)
+
+
+def every_leaf(key: str) -> Iterator[MetadataLeaf]:
+    yield Exists(key)
+    for value in (*strategies.INTEGERS, *strategies.FLOATS, *strategies.STRINGS, True, False):
+        yield Compare(key, "eq", value)
+        yield ArrayContains(key, value)
+
+
+def compare_with_records(session: Any, row: catalog.CollectionRow, derived: CollectionState) -> None:
+    """Compare roster, columns and lengths with ones made anew from the rows."""
+    roster = derived.view(session, row).roster
+    ordinals, slots = log.slots(session, row, None)
+    assert roster.ordinals[roster.live].tolist() == ordinals.tolist()
+    assert roster.slots[roster.live].tolist() == slots.tolist()
+    assert roster.count == row.records == len(ordinals)
+    fresh, source = Columns(), state._SnapshotSource(session, row)
+    fresh.rebuild(Roster.of(ordinals, slots))
+    fresh.load(derived._columns._columns, source)
+    for key, column in derived._columns._columns.items():
+        for leaf in every_leaf(key):
+            assert derived._columns.mask(leaf)[roster.live].tolist() == fresh.mask(leaf).tolist(), leaf
+        assert (
+            np.argsort(column.ranks()[roster.live], kind="stable").tolist()
+            == np.argsort(fresh.column(key).ranks(), kind="stable").tolist()
+        )
+    if row.next_slot:
+        arena = derived.arena(row).rows(row.next_slot)
+        assert np.allclose(derived.exact.extend(arena), np.linalg.norm(arena.astype(np.float64), axis=1))
+
+
+class CrampedMachine(LocalMachine):
+    """Nothing is kept for long: each read may find its state evicted, compacted, or behind what the log retains."""
+
+    options = Settings(synchronous="off", max_open_collections=2)
+
+    def __init__(self) -> None:
+        self._limits = ExitStack()
+        for module, name, value in (
+            (log, "RETAINED_CHANGES", 3),
+            (log, "_PURGE_EVERY", 2),
+            (state, "_COMPACT_ABOVE", 1),
+        ):
+            self._limits.enter_context(mock.patch.object(module, name, value))
+        super().__init__()
+
+    def close_all(self) -> None:
+        super().close_all()
+        self._limits.close()
+
 
 TestLocalEngine = LocalMachine.TestCase
-TestLocalEngine.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+TestCrampedEngine = CrampedMachine.TestCase
+TestLocalEngine.settings = TestCrampedEngine.settings = settings(
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

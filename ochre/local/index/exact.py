@@ -17,6 +17,7 @@ _BLOCK_BYTES = 512 * 1024  # of gathered rows: small enough to stay in a core's 
 _EXACT_ROWS = 2048  # rows of the second pass at a time
 _QUERIES = 32  # query vectors of the first pass at a time: bounds the table of scores
 _UNIT = 2.0**-24  # rounding unit of float32
+_LARGE = 2.0**126  # below it neither a distance nor its error leaves the range of float32
 _TINY = 2.0**-126  # the most that one product of floats too small for float32 can lose
 
 Scores = NDArray[np.float64]
@@ -38,8 +39,8 @@ class Exact:
                 for start in range(len(known), len(arena), 8192)
                 for block in [arena[start : min(start + 8192, len(arena))]]
             ]
-            self._lengths = np.concatenate([known, *fresh])  # replaced, never changed: others may be reading it
-        return self._lengths
+            known = self._lengths = np.concatenate([known, *fresh])  # replaced, never changed: others may be reading it
+        return known  # not the attribute: a thread with an older snapshot may just have put a shorter one there
 
     def nearest(
         self, arena: Matrix, lengths: NDArray[np.float64], slots: NDArray[np.int64], queries: Matrix, count: int
@@ -72,7 +73,8 @@ class Exact:
         with np.errstate(over="ignore", invalid="ignore"):
             norm = float(np.sqrt(np.dot(query.astype(np.float64), query)))
             distances, error = self._bounded(dots.astype(np.float64), lengths, norm, query.size + 8)
-        if not np.isfinite(distances).all():
+        # Beyond float32 all distances are the same infinity, and insertion decides; a NaN is not below either.
+        if not -_LARGE < distances.min() <= distances.max() < _LARGE:
             return np.arange(len(dots))
         worst = float(np.partition(distances + error, count - 1)[count - 1])
         chosen: Positions = np.flatnonzero(distances - error <= worst)
@@ -113,7 +115,8 @@ def distance(vectors: Matrix, query: Matrix, space: Space) -> Scores:
     if space == "l2":
         rows -= point
         return _squares(rows)
-    dots: Scores = rows @ point
+    # Not rows @ point: BLAS rounds a row by its place among the others, and equal vectors must be at equal distances.
+    dots: Scores = np.einsum("ij,j->i", rows, point)
     if space == "ip":
         return 1.0 - dots
     norms = np.sqrt(_squares(rows) * (point @ point))

@@ -40,19 +40,17 @@ class Roster:
         slots: rows of the arena, `(n,)` int64.
         live: False where the record was deleted, `(n,)` bool.
         dead: how many are deleted.
-        dense: whether position i is row `slots[0] + i` of the arena for every i.
     """
 
     ordinals: Ordinals
     slots: NDArray[np.int64]
     live: Mask
     dead: int
-    dense: bool
 
     @classmethod
     def of(cls, ordinals: Ordinals, slots: NDArray[np.int64]) -> Roster:
         """Build a roster of records that all exist; `ordinals` ascend."""
-        return cls(ordinals, slots, np.ones(len(ordinals), np.bool_), 0, _consecutive(slots))
+        return cls(ordinals, slots, np.ones(len(ordinals), np.bool_), 0)
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -99,24 +97,13 @@ class Roster:
             own[kept] = slots[:split]
             dead = len(live) - int(np.count_nonzero(live))
         added = len(ordinals) - split
-        all_slots = _extended(own, slots[split:])
-        dense = (
-            self.dense
-            and bool((own[moved] == self.slots[moved]).all())
-            and _consecutive(all_slots[max(len(self) - 1, 0) :])
-        )
         roster = Roster(
             _extended(self.ordinals, ordinals[split:]),
-            all_slots,
+            _extended(own, slots[split:]),
             _extended(live, np.ones(added, np.bool_)),
             dead,
-            dense,
         )
         return roster, RosterDelta(moved, added)
-
-
-def _consecutive(slots: NDArray[np.int64]) -> bool:
-    return len(slots) < 2 or bool((np.diff(slots) == 1).all())
 
 
 def _extended(array: NDArray[Any], extra: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,217 @@
+"""Columns against plain Python: random histories of values, and every leaf of a filter over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ochre.local.index.base import Change
+from ochre.local.index.columns import Column, Columns
+from ochre.local.index.roster import Roster, RosterDelta
+from ochre.model.filters import ArrayContains, Compare, Exists, In
+from ochre.model.records import INT_MAX, INT_MIN
+
+EDGES = (
+    *(0, 1, -1, 2, 2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, INT_MAX - 1, INT_MAX, INT_MIN, INT_MIN + 1),
+    *(0.0, -0.0, 0.5, -0.5, 1.0, 1.5, -1.0, 2.0**53, 2.0**53 + 2, 2.0**63, -(2.0**63), 1e300, -1e300, 5e-324),
+)
+numbers = st.sampled_from(EDGES) | st.integers(-3, 3) | st.floats(allow_nan=False, allow_infinity=False)
+operands = numbers | st.sampled_from([float("inf"), float("-inf")])
+texts = st.sampled_from(["", "a", "b", "B", "é", "日本", "nul\0", "\U0001f600", "\uffff"])
+scalars = numbers | st.booleans() | texts
+arrays = st.one_of(
+    *(st.lists(kind, min_size=1, max_size=3) for kind in (st.integers(-2, 2), st.booleans(), texts)),
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.5]), min_size=1, max_size=3),
+)
+SPARSE = {"#type": "sparse_vector", "indices": [1], "values": [1.0], "tokens": None}
+values = st.one_of(st.none(), scalars, scalars, arrays, st.just(SPARSE))
+
+
+def equal(value: Any, operand: Any) -> bool:
+    if isinstance(value, bool) or isinstance(operand, bool) or isinstance(value, str) or isinstance(operand, str):
+        return type(value) is type(operand) and value == operand
+    return isinstance(value, int | float) and value == operand
+
+
+def compares(value: Any, comparison: str, operand: Any) -> bool:
+    if comparison == "eq":
+        return equal(value, operand)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    answers = {"gt": value > operand, "gte": value >= operand, "lt": value < operand, "lte": value <= operand}
+    return answers[comparison]
+
+
+def holds(leaf: Compare | In | ArrayContains | Exists, value: Any) -> bool:
+    """The meaning of a leaf, in Python's own exact arithmetic."""
+    if isinstance(leaf, Exists):
+        return value is not None
+    if isinstance(leaf, Compare):
+        return compares(value, leaf.comparison, leaf.operand)
+    if isinstance(leaf, In):
+        return any(equal(value, operand) for operand in leaf.operands)
+    return isinstance(value, list) and any(type(i) is type(leaf.operand) and i == leaf.operand for i in value)
+
+
+leaves = st.one_of(
+    st.builds(Compare, st.just("k"), st.just("eq"), scalars),
+    st.builds(Compare, st.just("k"), st.sampled_from(["gt", "gte", "lt", "lte"]), operands),
+    st.builds(In, st.just("k"), st.lists(numbers, min_size=1, max_size=4).map(tuple)),
+    st.builds(In, st.just("k"), st.lists(texts, min_size=1, max_size=12).map(tuple)),
+    st.builds(In, st.just("k"), st.lists(st.booleans(), min_size=1, max_size=2).map(tuple)),
+    st.builds(ArrayContains, st.just("k"), scalars),
+    st.just(Exists("k")),
+)
+
+
+class Records:
+    """A source whose records are a dict of position to metadata; ordinals are positions."""
+
+    def __init__(self) -> None:
+        self.metadatas: dict[int, dict[str, Any]] = {}
+
+    def metadata(self, ordinals: np.ndarray) -> Iterator[tuple[np.ndarray, bytes]]:
+        there = [ordinal for ordinal in ordinals.tolist() if ordinal in self.metadatas]
+        for part in (there[:2], there[2:]):
+            if part:
+                yield np.array(part), json.dumps([self.metadatas[ordinal] for ordinal in part]).encode()
+
+
+def roster_of(count: int) -> Roster:
+    return Roster.of(np.arange(count), np.arange(count))
+
+
+def stored(column: dict[int, Any], count: int) -> list[Any]:
+    return [column.get(position) for position in range(count)]
+
+
+steps = st.lists(
+    st.tuples(
+        st.lists(values, max_size=4),  # appended
+        st.dictionaries(st.integers(0, 8), values, max_size=3),  # replaced, or with None taken away
+    ),
+    max_size=6,
+)
+
+
+@given(steps, st.lists(leaves, min_size=1, max_size=5))
+def test_every_leaf_means_what_plain_python_says_after_any_history(steps: list[Any], asked: list[Any]) -> None:
+    column, model = Column(0), {}
+    for appended, given_ in steps:
+        count = len(column)
+        column.resize(count + len(appended))
+        replaced = {position: value for position, value in given_.items() if position < count}
+        column.clear(np.array(list(replaced), np.int64))
+        new = replaced | dict(enumerate(appended, count))
+        column.set(np.array(list(new), np.int64), list(new.values()))
+        model |= new
+    expected = stored(model, len(column))
+    columns = Columns()
+    columns._columns["k"] = column
+    for leaf in asked:
+        assert columns.mask(leaf).tolist() == [holds(leaf, value) for value in expected], leaf
+
+
+@pytest.mark.parametrize("comparison", ["eq", "gt", "gte", "lt", "lte"])
+def test_numbers_compare_exactly_at_every_edge(comparison: Any) -> None:
+    present = [*EDGES, True, False, "1", [1], None]
+    column = Column(len(present))
+    column.set(np.arange(len(present)), present)
+    for operand in (*EDGES, float("inf"), float("-inf")):
+        expected = [compares(value, comparison, operand) for value in present]
+        assert column.compare(comparison, operand).tolist() == expected, operand
+
+
+def place(value: Any) -> Any:
+    """Where a value stands in an ordering: bools, numbers, strings; None for what has no place."""
+    if isinstance(value, bool):
+        return 0, value
+    if isinstance(value, int | float):
+        return 1, value
+    return (2, value) if isinstance(value, str) else None
+
+
+@given(st.lists(values, max_size=12))
+def test_ranks_order_as_the_values_do(given_: list[Any]) -> None:
+    column = Column(len(given_))
+    column.set(np.arange(len(given_)), given_)
+    ranks = column.ranks().tolist()
+    for rank, value in zip(ranks, given_, strict=True):
+        assert (rank < 0) == (place(value) is None)
+        for other, another in zip(ranks, given_, strict=True):
+            if rank >= 0 and other >= 0:
+                assert (rank < other) == (place(value) < place(another))
+
+
+def test_ranks_follow_a_change() -> None:
+    column = Column(2)
+    column.set(np.arange(2), [1, 2])
+    assert column.ranks().tolist() == [0, 1]
+    column.clear(np.array([0]))
+    column.set(np.array([0]), [3])
+    assert column.ranks().tolist() == [1, 0]
+    column.clear(np.array([0]))
+    assert column.ranks().tolist() == [-1, 0]
+    column.resize(3)
+    assert column.ranks().tolist() == [-1, 0, -1]
+
+
+@given(steps, st.integers(0, 6))
+def test_a_column_loaded_late_equals_one_kept_up_to_date(steps: list[Any], late: int) -> None:
+    """A column is built whenever a filter first names its key; from then on changes keep it right."""
+    source, columns, count = Records(), Columns(), 0
+    for number, (appended, replaced) in enumerate(steps):
+        if number == late:
+            columns.load(["k"], source)
+        moved = [position for position in replaced if position < count]
+        changed = dict.fromkeys(moved) | dict(enumerate(appended, count))
+        changed |= {position: replaced[position] for position in moved}
+        for position, value in changed.items():
+            source.metadatas.pop(position, None)
+            if value is not None:
+                source.metadatas[position] = {"other": 1, "k": value}
+        count += len(appended)
+        delta = RosterDelta(np.array(moved, np.int64), len(appended))
+        columns.apply(Change(np.array(sorted(changed), np.int64), roster_of(count), delta), source)
+    columns.load(["k"], source)
+    fresh = Columns()
+    fresh.rebuild(roster_of(count))
+    fresh.load(["k"], source)
+    for leaf in (Exists("k"), Compare("k", "gte", 0), In("k", ("a", "")), ArrayContains("k", True)):
+        assert columns.mask(leaf).tolist() == fresh.mask(leaf).tolist()
+    assert columns.column("k").ranks().tolist() == fresh.column("k").ranks().tolist()
+
+
+@pytest.mark.parametrize(
+    "key", ["plain", 'a "quoted" key', "back\\slash", "new\nline", "ключ", "nul\0", "self", "__class__"]
+)
+def test_a_key_may_be_any_text(key: str) -> None:
+    source, columns = Records(), Columns()
+    source.metadatas = {0: {key: 1}, 1: {"other": 1}}
+    columns.rebuild(roster_of(2))
+    columns.load([key, "other"], source)
+    assert columns.mask(Compare(key, "eq", 1)).tolist() == [True, False]
+    assert columns.mask(Exists("other")).tolist() == [False, True]
+
+
+def test_a_failed_load_leaves_nothing_half_loaded() -> None:
+    class Failing(Records):
+        def metadata(self, ordinals: np.ndarray) -> Iterator[tuple[np.ndarray, bytes]]:
+            yield from list(super().metadata(ordinals))[:1]
+            raise OSError
+
+    source, columns = Records(), Columns()
+    source.metadatas = {position: {"k": position} for position in range(5)}
+    failing = Failing()
+    failing.metadatas = source.metadatas
+    columns.rebuild(roster_of(5))
+    with pytest.raises(OSError):
+        columns.load(["k"], failing)
+    columns.load(["k"], source)
+    assert columns.mask(Exists("k")).all()

@@ -1,0 +1,118 @@
+"""The roster against a dict, under random histories; and rosters of old snapshots, which later ones leave alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ochre.local.index.roster import Roster
+
+# One step of catching up: how many records were inserted (and which of those are gone again), replaced and deleted.
+steps = st.lists(
+    st.tuples(st.integers(0, 6), st.sets(st.integers(0, 5)), st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30))),
+    max_size=8,
+)
+
+
+def array(values: Any) -> np.ndarray:
+    return np.array(sorted(values), np.int64)
+
+
+def content(roster: Roster) -> dict[int, int]:
+    live = roster.live
+    return dict(zip(roster.ordinals[live].tolist(), roster.slots[live].tolist(), strict=True))
+
+
+class History:
+    """Records as a dict of ordinal to slot, and the rosters that followed them."""
+
+    def __init__(self, initial: int) -> None:
+        self.records = {ordinal: ordinal for ordinal in range(initial)}
+        self.next_ordinal = self.next_slot = initial
+        self.rosters = [Roster.of(np.arange(initial), np.arange(initial))]
+        self.contents = [dict(self.records)]
+
+    def step(self, inserted: int, lost: set[int], replaced: set[int], deleted: set[int]) -> Any:
+        replaced, deleted = replaced & self.records.keys(), deleted & self.records.keys()
+        new = set(range(self.next_ordinal, self.next_ordinal + inserted))
+        gone = {ordinal for ordinal in new if ordinal - self.next_ordinal in lost}
+        changed = new | replaced | deleted
+        for ordinal in sorted((replaced | new) - deleted - gone):
+            self.records[ordinal] = self.next_slot
+            self.next_slot += 1
+        for ordinal in deleted:
+            del self.records[ordinal]
+        self.next_ordinal += inserted
+        there = array(changed & self.records.keys())
+        slots = np.array([self.records[ordinal] for ordinal in there.tolist()], np.int64)
+        roster, delta = self.rosters[-1].updated(array(changed), there, slots)
+        self.rosters.append(roster)
+        self.contents.append(dict(self.records))
+        return delta, (replaced | deleted), len(new - gone)
+
+
+@given(st.integers(0, 5), steps)
+def test_a_roster_follows_any_history(initial: int, steps: list[Any]) -> None:
+    history = History(initial)
+    for step in steps:
+        history.step(*step)
+        roster = history.rosters[-1]
+        assert content(roster) == history.records
+        assert roster.count == len(history.records)
+        assert roster.dead == len(roster) - roster.count
+        assert (np.diff(roster.ordinals) > 0).all()
+
+
+@given(st.integers(0, 5), steps)
+def test_older_rosters_stay_as_they_were(initial: int, steps: list[Any]) -> None:
+    """Generations share memory: whoever still reads an old snapshot must not see what came later."""
+    history = History(initial)
+    for step in steps:
+        history.step(*step)
+    for roster, expected in zip(history.rosters, history.contents, strict=True):
+        assert content(roster) == expected
+
+
+@given(st.integers(0, 5), steps)
+def test_the_delta_names_what_moved_and_counts_what_came(initial: int, steps: list[Any]) -> None:
+    history = History(initial)
+    for step in steps:
+        before = history.rosters[-1]
+        delta, moved, added = history.step(*step)
+        assert delta.added == added == len(history.rosters[-1]) - len(before)
+        assert before.ordinals[delta.moved].tolist() == sorted(moved)
+
+
+@given(st.integers(0, 5), steps, st.integers(0, 40), st.none() | st.integers(0, 40))
+def test_pages_are_slices_of_the_living(initial: int, steps: list[Any], offset: int, limit: int | None) -> None:
+    history = History(initial)
+    for step in steps:
+        history.step(*step)
+    roster = history.rosters[-1]
+    expected = sorted(history.records)[offset:][:limit]
+    assert roster.ordinals[roster.page(offset, limit)].tolist() == expected
+
+
+@given(st.integers(0, 5), steps, st.lists(st.integers(0, 60)))
+def test_positions_finds_ordinals_in_any_order(initial: int, steps: list[Any], wanted: list[int]) -> None:
+    history = History(initial)
+    for step in steps:
+        history.step(*step)
+    roster = history.rosters[-1]
+    place = {ordinal: position for position, ordinal in enumerate(roster.ordinals.tolist())}
+    found = roster.positions(np.array(wanted, np.int64))
+    assert found.tolist() == [place.get(ordinal, -1) for ordinal in wanted]
+
+
+def test_appending_does_not_copy_every_time() -> None:
+    """Writes of single records must not cost a copy of the roster each."""
+    history = History(1000)
+    history.step(1, set(), set(), set())
+    grown = history.rosters[-1]
+    for _ in range(100):
+        history.step(1, set(), set(), set())
+        assert np.shares_memory(grown.ordinals, history.rosters[-1].ordinals)
+        assert np.shares_memory(grown.slots, history.rosters[-1].slots)
