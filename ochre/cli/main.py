@@ -43,7 +43,7 @@ def root(
 def main() -> None:
     """Run the command line and exit: 0, 1 for an error of ours, 2 for a wrong command."""
     try:
-        app()
+        app(prog_name="ochre")
     except OchreError as error:
         complain(error.message)
         sys.exit(1)

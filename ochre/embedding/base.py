@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import GenericAlias
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -38,7 +40,8 @@ class EmbeddingFunction:
     `build_from_config`. Whatever shape `__call__` returns, callers receive a list of 1-D float32 arrays, one an input.
     """
 
-    _shaped: ClassVar[bool] = False
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
+    """`EmbeddingFunction[Documents]`, as Chroma's users write it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,16 +98,19 @@ class EmbeddingFunction:
     def is_legacy(self) -> bool:
         """Tell whether the function cannot be remembered: it has no name, configuration or way back."""
         own, base = type(self), EmbeddingFunction
-        return any(getattr(own, part) is getattr(base, part) for part in ("name", "get_config", "build_from_config"))
+        if any(getattr(own, part) is getattr(base, part) for part in ("name", "get_config", "build_from_config")):
+            return True
+        return self.name() is NotImplemented or self.get_config() is NotImplemented
 
 
 def _shaping(call: Callable[..., Any]) -> Callable[..., list[Vectors]]:
     @functools.wraps(call)
     def shaped(self: Any, input: Any) -> list[Vectors]:  # noqa: A002  (Chroma's name)
-        count = len(input)
-        if not count:
+        if isinstance(input, str) or not hasattr(input, "__len__"):
+            raise InvalidTypeError(f"the input is {input!r:.60}: expected a list; put a single item in brackets")
+        if not len(input):
             return []
-        return list(normalize_embeddings(call(self, input), count, type(self).__name__))
+        return list(normalize_embeddings(call(self, input), len(input), type(self).__name__))
 
     return shaped
 
@@ -122,9 +128,8 @@ def check_signature(function: Any) -> None:
     parameters = list(inspect.signature(function).parameters)
     if parameters != ["input"]:
         raise InvalidTypeError(
-            f"Expected EmbeddingFunction.__call__ to have the parameters ['self', 'input'], got "
-            f"{['self', *parameters]}; "
-            "rename the parameter"
+            "Expected EmbeddingFunction.__call__ to have the parameters ['self', 'input'], got "
+            f"{['self', *parameters]}; rename the parameter"
         )
 
 
@@ -142,33 +147,50 @@ def normalize_embeddings(result: Any, count: int, name: str) -> Vectors:
     Raises:
         InvalidArgumentError: None, nothing, the wrong number, ragged, not numbers, or not finite.
     """
-    if result is None or (not isinstance(result, np.ndarray) and not isinstance(result, Sequence)) or not len(result):
+    if not isinstance(result, np.ndarray | Sequence):
         raise InvalidArgumentError(f"the embedding function {name!r} returned {result!r:.60}: expected {count} vectors")
     try:
-        with np.errstate(over="ignore"):
-            vectors = np.ascontiguousarray(result, dtype=np.float32)
-    except (ValueError, TypeError) as error:
+        given = np.asarray(result)
+    except ValueError as error:
         raise InvalidArgumentError(
-            f"the embedding function {name!r} returned vectors of different lengths, or no numbers: expected {count} "
-            "vectors of one length"
+            f"the embedding function {name!r} returned vectors of different lengths: expected {count} of one length"
         ) from error
-    vectors = vectors[np.newaxis, :] if vectors.ndim == 1 else vectors
+    if given.dtype.kind not in "fiu":
+        raise InvalidArgumentError(
+            f"the embedding function {name!r} returned values of type {given.dtype}: expected integers or floats"
+        )
+    vectors = given[np.newaxis, :] if given.ndim == 1 else given
     if vectors.ndim != 2 or vectors.shape[0] != count or not vectors.shape[1]:
         raise InvalidArgumentError(
-            f"the embedding function {name!r} returned an array of shape {vectors.shape} for {count} inputs: "
-            "expected one "
-            "vector an input"
+            f"the embedding function {name!r} returned an array of shape {given.shape} for {count} inputs: expected "
+            "one vector an input"
         )
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not np.isfinite(vectors).all():
         raise InvalidArgumentError(
-            f"the embedding function {name!r} returned NaN or infinity: every number must be finite"
+            f"the embedding function {name!r} returned NaN, infinity, or a number too large for float32: every number "
+            "must be finite"
         )
     return vectors
 
 
-def json_config(function: Any) -> Mapping[str, Any]:
-    """Return a function's configuration, checked to be a mapping."""
+def json_config(function: Any) -> dict[str, Any]:
+    """Return a function's configuration as JSON gives it back.
+
+    Raises:
+        InvalidTypeError: it is not a dict. InvalidArgumentError: JSON cannot hold it.
+    """
     config = function.get_config()
     if not isinstance(config, Mapping):
         raise InvalidTypeError(f"get_config of {type(function).__name__} returned {config!r:.60}: expected a dict")
-    return config
+    try:
+        text = json.dumps(dict(config), allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"get_config of {type(function).__name__} returned what JSON cannot hold: {error}; make it of strings, "
+            "finite numbers, booleans, None, lists and dicts"
+        ) from error
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed

@@ -19,8 +19,6 @@ _MAX_TOKENS = 256
 
 
 def _embed(texts: Any, providers: Sequence[str] | None) -> NDArray[np.float32]:
-    if isinstance(texts, str):
-        raise InvalidTypeError(f"the input is the string {texts!r:.60}: expected a list of strings; put it in brackets")
     from ochre.embedding.minilm import CPU, shared_model
 
     return shared_model(providers or CPU).embed(list(texts))

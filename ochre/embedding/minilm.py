@@ -33,8 +33,9 @@ _TOKENS_PER_THREAD = 512
 
 _FIRST_WINDOW = 2048
 _WINDOW_GROWTH = 8
-_BREAK = re.compile(r".*(?=[ \t\n\r!-/:-@\[-`{-~\u4e00-\u9fff])", re.DOTALL)
-"""All before the last character that always parts words: BERT splits at white space, ASCII punctuation, ideographs."""
+_BREAK = re.compile(r".*(?=[ \t\n\r!-/:-@\[\\^-`{-~\u4e00-\u9fff])", re.DOTALL)
+"""All before the last character that always parts words: BERT splits at white space, ASCII punctuation, ideographs. The
+closing bracket is left out, for it may end one of the model's own marks, as in `[SEP]`."""
 
 _ENDLESS_WORD = re.compile(r"([0-9A-Za-z]{200})[0-9A-Za-z]+")
 """A word of more than 100 characters is one unknown token, however long."""
@@ -194,9 +195,14 @@ def _load(providers: Sequence[str]) -> MiniLM:
     # Checking 91 MB against a hash and importing the libraries take about as long, and do not need each other.
     with ThreadPoolExecutor(1, thread_name_prefix="ochre-model") as pool:
         files = pool.submit(obtain)
-        import onnxruntime  # noqa: F401
-        import tokenizers  # noqa: F401
-
+        try:
+            import onnxruntime  # noqa: F401
+            import tokenizers  # noqa: F401
+        except ImportError as error:
+            raise ModelUnavailableError(
+                f"a library of the default embedding function cannot be imported ({error}): install it again with "
+                'pip install "ochre[minilm]", or pass an embedding_function (or embeddings) of your own'
+            ) from error
         return MiniLM(files.result(), providers)
 
 

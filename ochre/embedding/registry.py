@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, TypeVar, overload
 
-import msgspec
-
 from ochre.embedding.base import EmbeddingFunction, json_config
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 
@@ -59,9 +57,8 @@ def build_embedding_function(name: str, config: Mapping[str, Any]) -> Any:
     """
     if name not in _classes:
         raise InvalidArgumentError(
-            f"the embedding function {name!r} is not registered here (known: {', '.join(sorted(_classes))}): "
-            "register its "
-            "class with register_embedding_function, or pass embedding_function=... when you open the collection"
+            f"the embedding function {name!r} is not registered here (known: {', '.join(sorted(_classes))}): register "
+            "its class with register_embedding_function, or pass embedding_function=... when you open the collection"
         )
     _refuse_remote_code(name, config)
     try:
@@ -78,14 +75,16 @@ def to_envelope(function: Any) -> dict[str, Any]:
     """Return the persisted form: `{"type": "known", "name", "config"}`, or `{"type": "legacy"}` for what has no name.
 
     The class is registered on the way, so that the process that made a collection can open it again.
+
+    Raises:
+        InvalidTypeError: the name is not a string, or the configuration not a dict.
+        InvalidArgumentError: JSON cannot hold the configuration.
     """
     if function is None or _is_legacy(function):
         return {"type": "legacy"}
-    name, config = function.name(), dict(json_config(function))
-    try:
-        msgspec.json.encode(config)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"get_config of {name!r} returned what JSON cannot hold: {error}") from error
+    name, config = function.name(), json_config(function)
+    if not isinstance(name, str) or not name:
+        raise InvalidTypeError(f"name() of {type(function).__name__} returned {name!r}: expected a string")
     if name not in _classes or (name not in _OWN and _classes[name] is not type(function)):
         _classes[name] = type(function)
     return {"type": "known", "name": name, "config": config}
@@ -101,7 +100,9 @@ def from_envelope(envelope: Mapping[str, Any] | None) -> Any:
 def _is_legacy(function: Any) -> bool:
     if isinstance(function, EmbeddingFunction):
         return function.is_legacy()
-    return not all(callable(getattr(function, part, None)) for part in ("name", "get_config", "build_from_config"))
+    if not all(callable(getattr(function, part, None)) for part in ("name", "get_config", "build_from_config")):
+        return True
+    return function.name() is NotImplemented or function.get_config() is NotImplemented
 
 
 def _class(name: str) -> type:

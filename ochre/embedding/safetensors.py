@@ -36,7 +36,7 @@ def read_tensors(path: Path) -> Tensors:
             for name, entry in header.items()
             if name != "__metadata__" and entry["dtype"] == "F32"
         }
-    except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
         raise ModelUnavailableError(
             f"{path} is not a safetensors file that can be read ({error}): run `ochre model fetch` to replace it"
         ) from error
