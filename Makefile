@@ -1,8 +1,10 @@
 # Everything a person or a machine runs here. Needs Python 3.11 or later and make; each target makes what it needs.
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
+INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
 .PHONY: help demo test check format integrations bench docs clean
 
@@ -40,13 +42,13 @@ format: $(BIN)/.installed
 # The two packages ask for chromadb; its place is taken, so they come without their dependencies.
 $(INTEGRATIONS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(INTEGRATIONS)
-	$(INTEGRATIONS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(INTEGRATIONS)/bin/python -m pip install --quiet --editable . pytest langchain-core llama-index-core
-	$(INTEGRATIONS)/bin/python -m pip install --quiet --no-deps langchain-chroma llama-index-vector-stores-chroma
+	$(INTEGRATIONS_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(INTEGRATIONS_BIN)/python -m pip install --quiet --editable . pytest langchain-core llama-index-core
+	$(INTEGRATIONS_BIN)/python -m pip install --quiet --no-deps --group integrations
 	@touch $@
 
 integrations: $(INTEGRATIONS)/.installed
-	$(INTEGRATIONS)/bin/python -m pytest -q -c integrations/pytest.ini integrations
+	$(INTEGRATIONS_BIN)/python -m pytest -q -c integrations/pytest.ini integrations
 
 bench: $(BIN)/.installed
 	$(BIN)/python -m benchmarks

@@ -13,45 +13,67 @@ that Ochre has under its own name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ochre.aliases import providers
 from ochre.errors import AlreadyExistsError
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 NAME = "chromadb"
 
 MODULES = {
-    NAME: "ochre.aliases.root",
-    f"{NAME}.api": "ochre.aliases.api",
-    f"{NAME}.api.client": "ochre.aliases.clients",
-    f"{NAME}.api.collection_configuration": "ochre.aliases.configuration",
-    f"{NAME}.api.configuration": "ochre.aliases.configuration",
-    f"{NAME}.api.models": "ochre.aliases.models",
-    f"{NAME}.api.models.Collection": "ochre.aliases.models",
-    f"{NAME}.api.shared_system_client": "ochre.aliases.clients",
-    f"{NAME}.api.types": "ochre.aliases.types",
-    f"{NAME}.base_types": "ochre.aliases.types",
-    f"{NAME}.config": "ochre.aliases.config",
-    f"{NAME}.errors": "ochre.aliases.errors",
-    f"{NAME}.types": "ochre.aliases.types",
-    f"{NAME}.utils": "ochre.aliases.utils",
-    f"{NAME}.utils.batch_utils": "ochre.aliases.batches",
-    f"{NAME}.utils.data_loaders": "ochre.aliases.data_loaders",
-    f"{NAME}.utils.distance_functions": "ochre.aliases.distances",
-    f"{NAME}.utils.embedding_functions": "ochre.aliases.embedding_functions",
-    f"{NAME}.utils.embedding_functions.onnx_mini_lm_l6_v2": "ochre.aliases.embedding_functions",
+    "": "root",
+    "api": "api",
+    "api.async_api": "server",
+    "api.async_client": "server",
+    "api.async_fastapi": "server",
+    "api.client": "clients",
+    "api.collection_configuration": "configuration",
+    "api.configuration": "configuration",
+    "api.fastapi": "server",
+    "api.models": "packages",
+    "api.models.AsyncCollection": "server",
+    "api.models.Collection": "models",
+    "api.shared_system_client": "clients",
+    "api.types": "types",
+    "auth": "server",
+    "auth.token_authn": "server",
+    "base_types": "types",
+    "config": "config",
+    "errors": "errors",
+    "execution": "packages",
+    "execution.expression": "search",
+    "execution.expression.operator": "search",
+    "execution.expression.plan": "search",
+    "telemetry": "packages",
+    "telemetry.product": "telemetry",
+    "types": "types",
+    "utils": "packages",
+    "utils.batch_utils": "batches",
+    "utils.data_loaders": "data_loaders",
+    "utils.distance_functions": "distances",
+    "utils.embedding_functions": "embedding_functions",
+    "utils.embedding_functions.onnx_mini_lm_l6_v2": "embedding_functions",
+    **{f"utils.embedding_functions.{module}": "providers" for module in providers.MODULES},
 }
-"""Chroma's modules, and the modules here whose public names they show."""
+"""Chroma's modules, below its package, and the modules here whose public names they show."""
+
+
+_HOMES = {f"{NAME}.{module}".rstrip("."): f"{__name__}.{home}" for module, home in MODULES.items()}
 
 
 def install_as_chromadb() -> None:
     """Make `import chromadb` and the imports of its public modules give what Ochre has under those names.
 
     It concerns the whole process, from now on, and is for applications to call, first thing. Calling it again is fine.
+    `importlib.metadata` knows a distribution of the name from then on, too.
 
     Raises:
         AlreadyExistsError: Chroma itself was imported before.
@@ -67,7 +89,7 @@ def install_as_chromadb() -> None:
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds and makes the modules of `MODULES`."""
+    """Finds and makes the modules of `MODULES`, and finds the distribution."""
 
     def find_spec(
         self,
@@ -75,29 +97,39 @@ class _Finder(MetaPathFinder, Loader):
         path: Sequence[str] | None = None,  # noqa: ARG002  (Python's protocol)
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        if fullname in MODULES:
+        if fullname in _HOMES:
             # Each counts as a package: so a name that is missing from it comes here too, for the message below.
-            return ModuleSpec(fullname, self, is_package=True)
+            return ModuleSpec(fullname, self, origin=_HOMES[fullname], is_package=True)
         if fullname.startswith(f"{NAME}."):
             # Without `name=`, which would make `from chromadb import missing` swallow the message.
             raise ModuleNotFoundError(_missing(fullname))
         return None
 
+    def find_distributions(self, context: Any) -> Iterator[Distribution]:
+        if context.name is None or context.name.lower() == NAME:
+            from ochre.aliases.distribution import ChromaDistribution
+
+            yield ChromaDistribution()
+
     def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002  (None: Python makes the module)
         return
 
     def exec_module(self, module: ModuleType) -> None:
-        home = import_module(MODULES[module.__name__])
+        home = import_module(_HOMES[module.__name__])
         module.__doc__ = home.__doc__
         module.__file__ = home.__file__
         for name in home.__all__:
             setattr(module, name, getattr(home, name))
         module.__dict__["__all__"] = [name for name in home.__all__ if not name.startswith("_")]
 
-        def missing(name: str) -> Any:
-            raise AttributeError(_missing(f"{module.__name__}.{name}"), name=name, obj=module)
+        def find(name: str) -> Any:
+            """Import a module that is used as an attribute: `import chromadb` alone shows all of them."""
+            fullname = f"{module.__name__}.{name}"
+            if fullname in _HOMES:
+                return import_module(fullname)
+            raise AttributeError(_missing(fullname), name=name, obj=module)
 
-        module.__dict__["__getattr__"] = missing
+        module.__dict__["__getattr__"] = find
 
 
 def _missing(name: str) -> str:

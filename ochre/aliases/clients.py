@@ -8,20 +8,21 @@ engine of their own.
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ochre import connect
 from ochre.aliases.config import Settings
-from ochre.client.admin import AdminClient as OchreAdminClient
-from ochre.client.client import Client as OchreClient
+from ochre.client.admin import AdminClient as AdminAPI
+from ochre.client.client import Client as ClientAPI
 from ochre.errors import ForbiddenError
 from ochre.local.engine import LocalEngine
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
 from ochre.settings import Settings as OchreSettings
 
-__all__ = ["AdminClient", "Client", "SharedSystemClient"]
+__all__ = ["AdminAPI", "AdminClient", "Client", "ClientAPI", "SharedSystemClient"]
 
 
 class _Lease:
@@ -31,6 +32,7 @@ class _Lease:
     _temporary: _Shared | None = None
 
     def __init__(self, settings: Settings) -> None:
+        settings.check_local()
         self.settings = OchreSettings(allow_reset=settings.allow_reset)
         self._open = True
         if settings.is_persistent:
@@ -75,8 +77,18 @@ class _Shared:
         self.users = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _System:
+    """What programs stop to let go of a folder, from when Chroma's clients had no `close`."""
+
+    stop: Callable[[], None]
+
+
 class SharedSystemClient:
     """Where Chroma's users reach for the cache of its clients."""
+
+    _identifier_to_system: ClassVar[dict[str, Any]] = {}
+    """The cache itself, which programs empty to let go of a folder. It is always empty: no client is cached here."""
 
     @staticmethod
     def clear_system_cache() -> None:
@@ -84,7 +96,7 @@ class SharedSystemClient:
         _Lease.forget()
 
 
-class Client(OchreClient, SharedSystemClient):
+class Client(ClientAPI, SharedSystemClient):
     """An Ochre client that is made from settings, as Chroma's is."""
 
     def __init__(
@@ -108,6 +120,14 @@ class Client(OchreClient, SharedSystemClient):
         """Let the next client without a folder begin with an empty database."""
         SharedSystemClient.clear_system_cache()
 
+    @property
+    def _system(self) -> _System:
+        return _System(self.close)
+
+    @property
+    def _identifier(self) -> str:
+        return self._chroma_settings.persist_directory if self._chroma_settings.is_persistent else "ephemeral"
+
     def get_settings(self) -> Any:
         """Return the settings the client was made from."""
         return self._chroma_settings
@@ -125,7 +145,7 @@ class Client(OchreClient, SharedSystemClient):
         self._lease.release()
 
 
-class AdminClient(OchreAdminClient, SharedSystemClient):
+class AdminClient(AdminAPI, SharedSystemClient):
     """An Ochre admin client that is made from settings, as Chroma's is."""
 
     def __init__(self, settings: Settings | None = None) -> None:

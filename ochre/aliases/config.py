@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Self
 
-from ochre.errors import InvalidArgumentError, InvalidTypeError
+from ochre.errors import InvalidArgumentError, InvalidTypeError, UnsupportedError
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
 
 __all__ = ["DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings"]
@@ -26,7 +26,7 @@ _DEFAULTS: dict[str, Any] = {
     "persist_directory": "./chroma",
 }
 _FLAGS = ("allow_reset", "anonymized_telemetry", "is_persistent")
-_FROM_ENVIRONMENT = (*_FLAGS, "persist_directory")
+_FROM_ENVIRONMENT = (*_FLAGS, "chroma_api_impl", "persist_directory")
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _OLD_ENGINES = frozenset({"duckdb", "duckdb+parquet", "clickhouse"})
 
@@ -35,13 +35,14 @@ class Settings:
     """Settings as Chroma's clients take them.
 
     `is_persistent`, `persist_directory` and `allow_reset` mean what they mean there, also as environment variables
-    (`IS_PERSISTENT` and so on). Every other key is taken, kept, and has no effect: there is no telemetry, and no server
-    to configure.
+    (`IS_PERSISTENT` and so on). A `chroma_api_impl` that stands for a server is refused when a client is made. Every
+    other key is taken, kept, and has no effect: there is no telemetry, and no server to configure.
 
     Raises:
         InvalidArgumentError: a flag that is neither true nor false, or `chroma_db_impl`, which Chroma gave up too.
     """
 
+    chroma_api_impl: str
     is_persistent: bool
     persist_directory: str
     allow_reset: bool
@@ -52,6 +53,8 @@ class Settings:
         self.__dict__.update(_DEFAULTS | found | values)
         for name in _FLAGS:
             self.__dict__[name] = _flag(name, self.__dict__[name])
+        if not isinstance(self.persist_directory, str | os.PathLike):
+            raise InvalidTypeError(f"persist_directory is {self.persist_directory!r}: expected a folder")
         self.persist_directory = os.fspath(self.persist_directory)
         old = self.__dict__["chroma_db_impl"]
         if old in _OLD_ENGINES:
@@ -67,6 +70,19 @@ class Settings:
         if isinstance(settings, Settings):
             return settings
         raise InvalidTypeError(f"settings is {settings!r}: expected chromadb.config.Settings")
+
+    def check_local(self) -> None:
+        """Refuse settings that ask for a server, which a folder must not be taken for.
+
+        Raises:
+            UnsupportedError: they do.
+        """
+        implementation = str(self.chroma_api_impl).lower()
+        if implementation == "rest" or "fastapi" in implementation:
+            raise UnsupportedError(
+                f"chroma_api_impl is {self.chroma_api_impl!r}, a server's client, which is not supported yet: leave it "
+                "out and use PersistentClient(path); any number of processes may have the folder open at once"
+            )
 
     def replaced(self, **values: Any) -> Self:
         """Return a copy with other values; the original is left as it is."""

@@ -8,6 +8,7 @@ from ochre.model.vectors import Space
 
 __all__ = [
     "CollectionConfiguration",
+    "CollectionConfigurationInterface",
     "CreateCollectionConfiguration",
     "CreateHNSWConfiguration",
     "CreateSpannConfiguration",
@@ -70,7 +71,7 @@ class CreateCollectionConfiguration(TypedDict, total=False):
     embedding_function: Any
 
 
-CollectionConfiguration = CreateCollectionConfiguration
+CollectionConfiguration = CollectionConfigurationInterface = CreateCollectionConfiguration
 
 
 class UpdateCollectionConfiguration(TypedDict, total=False):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ochre.errors import AlreadyExistsError as IDAlreadyExistsError
 from ochre.errors import AlreadyExistsError as UniqueConstraintError
 from ochre.errors import DuplicateIDError, InvalidArgumentError, InvalidUUIDError, NotFoundError
+from ochre.errors import ForbiddenError as AuthorizationError
 from ochre.errors import FormatVersionError as VersionMismatchError
 from ochre.errors import InvalidDimensionError as InvalidDimensionException
 from ochre.errors import OchreError as ChromaError
@@ -31,10 +32,6 @@ __all__ = [
     "UniqueConstraintError",
     "VersionMismatchError",
 ]
-
-
-class AuthorizationError(Exception):
-    """Never raised here."""
 
 
 class BatchSizeExceededError(Exception):

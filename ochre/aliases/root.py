@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ochre.aliases.api import AdminAPI, ClientAPI, Search
+from ochre.aliases import search
+from ochre.aliases.api import AdminAPI, ClientAPI
 from ochre.aliases.clients import AdminClient as AdminClientCreator
 from ochre.aliases.clients import Client as ClientCreator
 from ochre.aliases.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from ochre.aliases.distribution import __version__
+from ochre.aliases.search import *  # noqa: F403  (Chroma shows these names here too)
+from ochre.aliases.server import (
+    AsyncClientAPI,
+    AsyncClientCreator,
+    AsyncHttpClient,
+    CloudClient,
+    HttpClient,
+    RustClient,
+    TokenTransportHeader,
+)
 from ochre.aliases.types import (
     URI,
     CollectionMetadata,
@@ -31,14 +43,21 @@ from ochre.aliases.types import (
 )
 from ochre.client.collection import Collection
 
-__all__ = [
+__all__ = [  # noqa: PLE0604  (names of names)
+    *search.__all__,
     "DEFAULT_DATABASE",
     "DEFAULT_TENANT",
     "URI",
     "AdminAPI",
     "AdminClient",
+    "AdminClientCreator",
+    "AsyncClientAPI",
+    "AsyncClientCreator",
+    "AsyncHttpClient",
     "Client",
     "ClientAPI",
+    "ClientCreator",
+    "CloudClient",
     "Collection",
     "CollectionMetadata",
     "Documents",
@@ -46,16 +65,18 @@ __all__ = [
     "Embeddings",
     "EphemeralClient",
     "GetResult",
+    "HttpClient",
     "IDs",
     "Include",
     "Metadata",
     "Metadatas",
     "PersistentClient",
     "QueryResult",
-    "Search",
+    "RustClient",
     "Settings",
     "SparseVector",
     "SparseVectors",
+    "TokenTransportHeader",
     "URIs",
     "UpdateCollectionMetadata",
     "UpdateMetadata",
@@ -65,9 +86,6 @@ __all__ = [
     "configure",
     "get_settings",
 ]
-
-__version__ = "1.5.9"
-"""The release of Chroma whose Python API this is: integrations compare it with what they need."""
 
 _configured: dict[str, Any] = {}
 

@@ -11,20 +11,24 @@ from typing import Any, Literal, Protocol, TypeVar, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from ochre.aliases import search
+from ochre.aliases.search import *  # noqa: F403  (Chroma shows these names here too)
 from ochre.client.admin import Database, Tenant
-from ochre.client.collection import Where, WhereDocument
+from ochre.client.collection import Collection, Where, WhereDocument
 from ochre.client.normalize import parse_include, parse_n_results
 from ochre.client.results import DeleteResult, GetResult, QueryResult
 from ochre.embedding.base import EmbeddingFunction, Space, check_signature, normalize_embeddings
 from ochre.embedding.default import DefaultEmbeddingFunction
 from ochre.errors import InvalidArgumentError
 from ochre.model.filters import parse_filters
-from ochre.model.records import parse_ids, parse_metadata
+from ochre.model.records import parse_ids, parse_metadata, parse_texts
 from ochre.model.vectors import SparseVector, parse_matrix
 
-__all__ = [
+__all__ = [  # noqa: PLE0604  (names of names)
+    *search.__all__,
     "ID",
     "URI",
+    "Collection",
     "CollectionMetadata",
     "D",
     "DataLoader",
@@ -42,6 +46,7 @@ __all__ = [
     "Image",
     "ImageDType",
     "Images",
+    "InclusionExclusionOperator",
     "Include",
     "IncludeMetadataDocuments",
     "IncludeMetadataDocumentsDistances",
@@ -77,6 +82,7 @@ __all__ = [
     "maybe_cast_one_to_many",
     "normalize_embeddings",
     "normalize_metadata",
+    "validate_documents",
     "validate_embedding_function",
     "validate_embeddings",
     "validate_ids",
@@ -117,6 +123,7 @@ Metadatas = list[Metadata]
 
 LogicalOperator = Literal["$and", "$or"]
 WhereOperator = Literal["$gt", "$gte", "$lt", "$lte", "$ne", "$eq"]
+InclusionExclusionOperator = Literal["$in", "$nin"]
 WhereDocumentOperator = Literal["$contains", "$not_contains", "$regex", "$not_regex", "$and", "$or"]
 OperatorExpression = dict[str, Any]
 
@@ -204,6 +211,13 @@ def validate_where_document(where_document: Any) -> Any:
     """Check a filter on documents; raises `InvalidArgumentError`."""
     parse_filters(None, where_document)
     return where_document
+
+
+def validate_documents(documents: Any, nullable: bool = False) -> None:
+    """Check documents, None among them if `nullable`; raises `InvalidArgumentError`."""
+    for index, document in enumerate(parse_texts(documents, "documents", len(documents)) or ()):
+        if document is None and not nullable:
+            raise InvalidArgumentError(f"Expected documents[{index}] to be a str, got None: give the text")
 
 
 def validate_include(include: Any, dissalowed: Any = None) -> None:

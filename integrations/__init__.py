@@ -1,0 +1,1 @@
+"""LangChain's and LlamaIndex's integrations for Chroma, as they are on PyPI, on Ochre."""
