@@ -90,7 +90,8 @@ class MiniLM:
             InvalidTypeError: an item is not a string.
             InvalidArgumentError: a text has no UTF-8 form.
         """
-        tokens = [self.tokens(_checked(text, index)) for index, text in enumerate(texts)]
+        # Two bytes a token: the vocabulary has 30,522 words, and a call may have a million texts.
+        tokens = [np.array(self.tokens(_checked(text, index)), np.uint16) for index, text in enumerate(texts)]
         vectors = np.empty((len(tokens), DIMENSION), dtype=np.float32)
         for batch in _batches([len(item) for item in tokens], self._batch_tokens):
             longest = len(tokens[batch[-1]])

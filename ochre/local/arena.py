@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ochre.errors import CorruptError
+from ochre.local.folders import sync_folder
 from ochre.model.vectors import Matrix
 
 MAGIC = b"OCHREVEC"
@@ -51,7 +52,7 @@ class Arena:
         Raises:
             CorruptError: the file lacks some of the first `slot` rows, or is another collection's.
         """
-        file = self._open_for_writing(slot)
+        file = self._open_for_writing(slot, sync=sync)
         start = HEADER_BYTES + slot * self._stride
         self._grow(file, start + vectors.nbytes, vectors.nbytes)
         data = np.ascontiguousarray(vectors, dtype="<f4").data.cast("B")
@@ -79,7 +80,7 @@ class Arena:
                 self._finalizer()
             self._file = self._finalizer = None
 
-    def _open_for_writing(self, slot: int) -> int:
+    def _open_for_writing(self, slot: int, *, sync: bool) -> int:
         with self._lock:
             if self._file is None:
                 if slot:
@@ -89,10 +90,12 @@ class Arena:
                 flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
                 self._file = os.open(self.path, flags if slot else flags | os.O_CREAT, 0o666)
                 self._finalizer = weakref.finalize(self, os.close, self._file)  # an arena may just be dropped
+                self._finalizer.atexit = False  # a daemon thread may still be writing then
             if not slot:  # no row is committed, so whatever is there is nobody's
                 header = _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes)
                 _write_at(self._file, memoryview(header.ljust(HEADER_BYTES, b"\0")), 0)
-                _sync_folder(self.path.parent)
+                for folder in (self.path.parent, self.path.parent.parent) if sync else ():
+                    sync_folder(folder)
             return self._file
 
     def _grow(self, file: int, needed: int, appended: int) -> None:
@@ -154,15 +157,3 @@ def _sync(file: int) -> None:
         os.fdatasync(file)
     else:
         os.fsync(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name durable; Windows does that with the file itself."""
-    if sys.platform == "win32":
-        return
-    for path in (folder, folder.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import msgspec
 
 from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, StorageError
-from ochre.local.database import Session
 from ochre.local.schema import MAX_COLLECTION_KEY, ORDINAL_BITS
+from ochre.local.session import Session
 from ochre.model.configuration import stored_configuration, update_configuration
 from ochre.model.records import Scalar
 from ochre.model.requests import (
@@ -275,4 +275,4 @@ def _json(value: object) -> str:
 
 
 def _sql(limit: int | None) -> int:
-    return -1 if limit is None else limit  # SQLite's word for no limit
+    return -1 if limit is None else min(limit, 2**63 - 1)  # -1 is SQLite's word for no limit

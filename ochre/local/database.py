@@ -1,8 +1,4 @@
-"""Connections to `ochre.sqlite3`: one that writes, a pool of readers, snapshots, and what happens at fork and close.
-
-A `Session` is one connection in the hands of one thread. A read session sees one committed state from its first
-statement to its last. Caches of a session live as long as SQLite's `data_version` says that nobody committed.
-"""
+"""The file `ochre.sqlite3`: one session that writes, a pool of those that read, and what happens at fork and close."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +19,8 @@ import apsw
 from ochre.errors import ClosedError, StorageError
 from ochre.local import schema
 from ochre.local.faults import translated
+from ochre.local.folders import make_folder
+from ochre.local.session import Session
 from ochre.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,46 +30,22 @@ FILE_NAME = "ochre.sqlite3"
 
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 4 * 1024
+_READERS_KEPT = 8
 _CHECKPOINT_PAGES = 256
+_WAL_LONG_PAGES = 4096
+_WAL_HEADER_BYTES = 32
 _WAL_FRAME_BYTES = 4096 + 24
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
-_FORK_PATIENCE = 10.0  # seconds that a fork waits for operations under way in other threads
-
-
-class Session:
-    """One connection, used by one thread at a time.
-
-    Attributes:
-        collections: rows of the catalog read through this session, valid for its current snapshot.
-    """
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self.connection = connection
-        self.execute = connection.execute
-        self.executemany = connection.executemany
-        self.collections: dict[UUID, CollectionRow] = {}
-        self._version = -1
-
-    @property
-    def holds_snapshot(self) -> bool:
-        """Whether a transaction is open, or a statement that an exception interrupted keeps its snapshot alive."""
-        return bool(self.connection.txn_state("main") != apsw.SQLITE_TXN_NONE)
-
-    def end(self, how: str) -> None:
-        """End the transaction with `COMMIT` or `ROLLBACK`, if it is open: an I/O error may have ended it."""
-        if self.connection.in_transaction:
-            self.execute(how)
-
-    def refresh(self) -> None:
-        """Drop the caches if anybody committed since the last call. Within a transaction it also fixes the snapshot."""
-        version = self.execute("PRAGMA data_version").get
-        if version != self._version:
-            self._version = version
-            self.collections.clear()
+_PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
+_FOLD_PATIENCE = 1.0  # seconds that a writer waits for readers of a very long WAL
 
 
 class Database:
-    """The SQLite file of one folder, opened on first use by each process."""
+    """The SQLite file of one folder, opened on first use by each process.
+
+    Attributes:
+        on_fork: called in a forked child, to drop what it cannot share with its parent.
+    """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Open the file, creating folder and tables as needed.
@@ -80,18 +54,26 @@ class Database:
             StorageError: the folder cannot be made or read; FormatVersionError: the file is not ours to read.
         """
         self.folder = folder
+        self.on_fork: Callable[[], None] = lambda: None
         self._settings = settings
-        self._gate = threading.Condition(threading.Lock())
-        self._writer_lock = threading.Lock()
+        self._make_locks()
         self._writer: Session | None = None
         self._readers: list[Session] = []
         self._active = 0
         self._closed = False
+        self._long_pages = _WAL_LONG_PAGES
         with translated(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._readers.append(Session(self._connect(_READER_CACHE_KIB)))
+            make_folder(folder)
+            self._readers.append(self._connect(_READER_CACHE_KIB))
             self._identity = self._identify()
         _databases.add(self)
+
+    def _make_locks(self) -> None:
+        # Entered as a plain lock, never through the condition: no interrupt comes between taking it and leaving it.
+        self._gate = threading.Lock()
+        self._changed = threading.Condition(self._gate)
+        self._writer_lock = threading.Lock()
+        self._paused = False
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -124,56 +106,56 @@ class Database:
     def borrow(self) -> Session:
         """Lend a session without a transaction; `give_back` must follow."""
         with self._gate:
-            if self._closed:
-                raise ClosedError(f"the client of {self.folder} is closed: open another one")
-            self._active += 1
+            self._enter()
             if self._readers:
                 return self._readers.pop()  # the one used last: its caches are the freshest
         try:
             self.check_in_place()
-            return Session(self._connect(_READER_CACHE_KIB))
+            return self._connect(_READER_CACHE_KIB)
         except BaseException:
             self._leave()
             raise
 
     def give_back(self, session: Session) -> None:
         """Take a session back; one that still holds a snapshot is closed, since nobody else may read that."""
-        held = session.holds_snapshot
-        if held:
-            session.connection.close(force=True)
-        with self._gate:
-            if not held:
-                self._readers.append(session)
-            self._active -= 1
-            if not self._active:
-                self._gate.notify_all()
+        kept = False
+        try:
+            kept = not session.holds_snapshot and len(self._readers) < _READERS_KEPT
+            if not kept:
+                session.connection.close(force=True)
+        finally:
+            self._leave(session if kept else None)
 
     # -- writing ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """Lend the writing session inside `BEGIN IMMEDIATE`; commit at the end, roll back when anything is raised."""
+    def write(self, patience: float | None = None) -> Iterator[Session]:
+        """Lend the writing session inside `BEGIN IMMEDIATE`; commit at the end, roll back when anything is raised.
+
+        Args:
+            patience: seconds to wait for other processes' writes; None for what the settings say.
+        """
         with translated(self.folder), self._writer_lock:
             with self._gate:
-                if self._closed:
-                    raise ClosedError(f"the client of {self.folder} is closed: open another one")
-                self._active += 1
+                self._enter()
             try:
                 self.check_in_place()
                 fresh = self._writer is None
                 if self._writer is None:
-                    self._writer = Session(self._connect(_WRITER_CACHE_KIB))
-                yield from self._transaction(self._writer, fresh=fresh)
+                    self._writer = self._connect(_WRITER_CACHE_KIB)
+                with self._writer.waiting(self._settings.busy_timeout if patience is None else patience):
+                    yield from self._transaction(self._writer, fresh=fresh)
             finally:
                 self._leave()
 
     def _transaction(self, session: Session, *, fresh: bool) -> Iterator[Session]:
         try:
             session.execute("BEGIN IMMEDIATE")
-            if fresh:
+            if fresh and self._settings.synchronous != "off":
                 self._prepare_wal()
             yield session
             session.execute("COMMIT")
+            self._fold_wal(session)
         finally:
             session.collections.clear()
             try:
@@ -188,14 +170,31 @@ class Database:
 
         On journaling file systems that makes the sync of a commit an order of magnitude cheaper. Only a writer may:
         the caller holds SQLite's write lock. Frames beyond the committed end are ignored by design (they are left
-        over whenever a WAL starts over); zeros carry no valid checksum.
+        over whenever a WAL starts over); zeros carry no valid checksum. Without room, nothing is lost but speed.
         """
-        with (self.folder / f"{FILE_NAME}-wal").open("r+b", buffering=0) as file:
+        with contextlib.suppress(OSError), (self.folder / f"{FILE_NAME}-wal").open("r+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
-            missing = _CHECKPOINT_PAGES * _WAL_FRAME_BYTES - size
+            missing = _WAL_HEADER_BYTES + _CHECKPOINT_PAGES * _WAL_FRAME_BYTES - size
             if missing > 0:
                 file.write(bytes(missing))
                 os.fsync(file.fileno())
+
+    def _fold_wal(self, session: Session) -> None:
+        """Copy the WAL into the file once it is long, as SQLite would; wait for readers once it is very long.
+
+        Readers that overlap keep an ordinary checkpoint from starting the WAL over, and it would grow without bound.
+        The commit has happened: whatever fails here is left to a later time.
+        """
+        if session.wal_pages < _CHECKPOINT_PAGES:
+            return
+        if session.wal_pages <= self._long_pages:
+            with contextlib.suppress(apsw.Error):
+                session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            return
+        self._long_pages = session.wal_pages + _WAL_LONG_PAGES
+        with contextlib.suppress(apsw.Error), session.waiting(_FOLD_PATIENCE):
+            session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            self._long_pages = _WAL_LONG_PAGES
 
     def check_in_place(self) -> None:
         """Make sure that the file at the path is still the one that was opened.
@@ -216,20 +215,30 @@ class Database:
             return None
         return found.st_dev, found.st_ino
 
-    def _leave(self) -> None:
-        with self._gate:
-            self._active -= 1
-            if not self._active:
-                self._gate.notify_all()
-
     # -- life cycle ---------------------------------------------------------------------------------------------
 
+    def _enter(self) -> None:
+        """Count one more call, once no fork is about to happen; the caller holds the gate."""
+        while self._paused:
+            self._changed.wait()
+        if self._closed:
+            raise ClosedError(f"the client of {self.folder} is closed: open another one")
+        self._active += 1
+
+    def _leave(self, session: Session | None = None) -> None:
+        """Count one call less, and keep the session it used."""
+        with self._gate:
+            if session is not None:
+                self._readers.append(session)
+            self._active -= 1
+            if not self._active:
+                self._changed.notify_all()
+
     def close(self) -> None:
-        """Wait for operations under way, then release every handle."""
+        """Wait for calls under way, ten seconds at most (an interrupt may have lost one), then release every handle."""
         with self._gate:
             self._closed = True
-            while self._active:
-                self._gate.wait()
+            self._changed.wait_for(lambda: not self._active, _PATIENCE)
             sessions = [*self._readers, *([self._writer] if self._writer else [])]
             self._readers.clear()
             self._writer = None
@@ -237,15 +246,20 @@ class Database:
             session.connection.close()
         _databases.discard(self)
 
-    def _connect(self, cache_kib: int) -> apsw.Connection:
-        connection = apsw.Connection(str(self.folder / FILE_NAME))
+    def _connect(self, cache_kib: int) -> Session:
+        if self._identify() in _poisoned:
+            raise StorageError(
+                f"the database at {self.folder} cannot be used in this process, which was forked while calls were "
+                "under way in other threads; fork before the folder is opened, or start the process anew"
+            )
+        session = Session(apsw.Connection(str(self.folder / FILE_NAME)), self._settings.busy_timeout)
+        connection = session.connection
         try:
-            connection.set_busy_timeout(int(self._settings.busy_timeout * 1000))
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # counts for a new file: it can shrink one day
             self._switch_to_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._settings.synchronous}")
             connection.execute(f"PRAGMA cache_size=-{cache_kib}")
             connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
             if sys.platform == "darwin":  # there a plain fsync does not reach the disk
                 connection.execute("PRAGMA fullfsync=1")
@@ -254,7 +268,7 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        return connection
+        return session
 
     def _switch_to_wal(self, connection: apsw.Connection) -> None:
         """Turn on WAL. SQLite does not wait for the lock this takes on a new file, so wait here."""
@@ -271,22 +285,26 @@ class Database:
 
     # -- fork ---------------------------------------------------------------------------------------------------
     # SQLite keeps its locks per process and its record of them in memory that a child inherits. A child therefore
-    # has to close the inherited connections, which is safe while none of them is in use; hence the wait before.
+    # has to close the inherited connections, which is safe while none of them is in use; hence the wait before. A
+    # child that was forked all the same can trust no lock on that file any more, and is refused.
 
-    def _before_fork(self) -> None:
-        self._gate.acquire()
-        deadline = time.monotonic() + _FORK_PATIENCE
-        while self._active and time.monotonic() < deadline:
-            self._gate.wait(0.05)
+    def before_fork(self) -> None:
+        """Let no call begin until the fork has happened, and wait for those under way, ten seconds at most."""
+        with self._gate:
+            self._paused = True
+            self._changed.wait_for(lambda: not self._active, _PATIENCE)
 
-    def _after_fork_in_parent(self) -> None:
-        self._gate.release()
+    def after_fork_in_parent(self) -> None:
+        """Let calls begin again."""
+        with self._gate:
+            self._paused = False
+            self._changed.notify_all()
 
-    def _after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """Begin anew, without the parent's connections."""
         quiet = not self._active
         sessions = [*self._readers, *([self._writer] if self._writer else [])]
-        self._gate = threading.Condition(threading.Lock())
-        self._writer_lock = threading.Lock()
+        self._make_locks()
         self._writer = None
         self._readers = []
         self._active = 0
@@ -297,27 +315,49 @@ class Database:
                 session.connection.close()
             else:
                 _abandoned.append(session)  # its mutex may be held by a thread that is not here: never touch it
+        if not quiet and self._identity is not None:
+            _poisoned.add(self._identity)
+        self.on_fork()
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_forking: list[Database] = []
 _abandoned: list[Session] = []
+_poisoned: set[tuple[int, int]] = set()
+_fork_lock = threading.Lock()
+_forking: list[Database] = []
+"""Those that the fork under way has paused; the lock is held meanwhile, so that threads fork one after the other."""
 
 
 def _before_fork() -> None:
-    _forking.extend(_databases)
+    _fork_lock.acquire()
+    _forking[:] = _open_databases()
     for database in _forking:
-        database._before_fork()
+        database.before_fork()
+
+
+def _open_databases() -> list[Database]:
+    while True:
+        try:
+            return list(_databases)
+        except RuntimeError:  # another thread opened one meanwhile
+            continue
 
 
 def _after_fork_in_parent() -> None:
-    while _forking:
-        _forking.pop()._after_fork_in_parent()
+    try:
+        for database in _forking:
+            database.after_fork_in_parent()
+    finally:
+        _forking.clear()
+        _fork_lock.release()
 
 
 def _after_fork_in_child() -> None:
-    while _forking:
-        _forking.pop()._after_fork_in_child()
+    global _fork_lock  # noqa: PLW0603  (the parent's is held)
+    _fork_lock = threading.Lock()
+    for database in _forking:
+        database.after_fork_in_child()
+    _forking.clear()
 
 
 if hasattr(os, "register_at_fork"):  # elsewhere there is no fork

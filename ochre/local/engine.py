@@ -12,11 +12,11 @@ from uuid import UUID
 
 from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError
 from ochre.local import catalog, log
-from ochre.local.arena import Arena, arena_path
+from ochre.local.arena import arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
-from ochre.local.database import Session
 from ochre.local.read import Reader, batches
+from ochre.local.session import Session
 from ochre.local.state import CollectionState, StaleSnapshotError
 from ochre.model.requests import (
     CollectionInfo,
@@ -36,6 +36,9 @@ from ochre.settings import Settings
 
 Answer = TypeVar("Answer")
 
+_STALE_TRIES = 100
+_SWEEP_PATIENCE = 0.5  # seconds that tidying up waits for its turn; the next who opens the folder tries again
+
 
 class LocalEngine:
     """An `Engine` over a folder. Safe for any number of threads, and of processes with an engine each on the folder."""
@@ -47,6 +50,12 @@ class LocalEngine:
         self._states: OrderedDict[UUID, CollectionState] = OrderedDict()
         self._states_lock = threading.Lock()
         self._file = SqliteFile(folder, settings)
+        self._file.on_fork = self._start_anew
+
+    def _start_anew(self) -> None:
+        """Drop the states in a forked child: a thread of the parent may have been at work on them."""
+        self._states = OrderedDict()
+        self._states_lock = threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, settings: Settings | None = None) -> LocalEngine:
@@ -83,7 +92,7 @@ class LocalEngine:
         if not orphans:
             return
         # Another process may be creating its collection's file right now; under the write lock none is.
-        with contextlib.suppress(BusyError), self._file.write() as session:
+        with contextlib.suppress(BusyError), self._file.write(_SWEEP_PATIENCE) as session:
             for name in orphans - catalog.collection_ids(session):
                 _remove(files[name])
 
@@ -179,13 +188,13 @@ class LocalEngine:
         """Add, update or upsert records: all of them or none."""
         with self._file.write() as session:
             row = catalog.get_collection(session, request.collection)
-            log.write(session, row, request, self._arena, sync=self._sync)
+            log.write(session, row, request, lambda row: self._state(session, row).arena(row), sync=self._sync)
 
     def delete(self, request: DeleteRecords) -> int:
         """Delete records; return how many there were."""
         with self._file.write() as session:
             row = catalog.get_collection(session, request.collection)
-            ordinals = Reader(session, row, self._state(row)).select(request)
+            ordinals = Reader(session, row, self._state(session, row)).select(request)
             log.delete(session, row, ordinals)
             return len(ordinals)
 
@@ -242,11 +251,11 @@ class LocalEngine:
 
     def _ask(self, collection: UUID, question: Callable[[Reader], Answer]) -> Answer:
         """Answer a question from one snapshot."""
-        while True:
+        for _ in range(_STALE_TRIES):
             try:
                 with self._file.read() as session:
                     row = catalog.get_collection(session, collection)
-                    return question(Reader(session, row, self._state(row)))
+                    return question(Reader(session, row, self._state(session, row)))
             except StaleSnapshotError:
                 continue  # another thread is ahead; the next snapshot is at least as new as its
             except CorruptError:
@@ -254,20 +263,28 @@ class LocalEngine:
                 self._file.check_in_place()
                 self.get_collection_by_id(collection)
                 raise
+        with self._states_lock:  # no snapshot can be behind for so long: the state itself is wrong
+            self._states.pop(collection, None)
+        return self._ask(collection, question)
 
-    def _state(self, row: CollectionRow) -> CollectionState:
+    def _state(self, session: Session, row: CollectionRow) -> CollectionState:
         with self._states_lock:
             state = self._states.get(row.info.id)
-            if state is None:
-                state = self._states[row.info.id] = CollectionState(self._folder, row)
-                while len(self._states) > self._settings.max_open_collections:
-                    self._states.popitem(last=False)  # its handles go with the last thread that uses it
-            else:
+            if state is not None:
                 self._states.move_to_end(row.info.id)
+                return state
+            self._drop_deleted(session)
+            state = self._states[row.info.id] = CollectionState(self._folder, row)
+            while len(self._states) > self._settings.max_open_collections:
+                self._states.popitem(last=False)  # its handles go with the last thread that uses it
             return state
 
-    def _arena(self, row: CollectionRow) -> Arena:
-        return self._state(row).arena(row)
+    def _drop_deleted(self, session: Session) -> None:
+        """Drop the states of collections that another process deleted: they hold the space of the vectors."""
+        if self._states:
+            existing = catalog.collection_ids(session)
+            for collection in [known for known in self._states if str(known) not in existing]:
+                del self._states[collection]
 
     def _forget(self, collections: list[UUID]) -> None:
         """Drop what this process keeps of deleted collections, and their vectors."""

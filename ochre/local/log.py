@@ -21,8 +21,8 @@ from ochre.errors import InvalidDimensionError, StorageError
 from ochre.local import catalog
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
-from ochre.local.database import Session
 from ochre.local.schema import MAX_ORDINAL
+from ochre.local.session import Session
 from ochre.model.records import merge_metadata
 from ochre.model.requests import WriteRecords
 from ochre.model.vectors import Matrix
@@ -31,6 +31,7 @@ RETAINED_CHANGES = 65_536
 """Change-log entries kept per collection; an index that fell further behind is rebuilt from the records."""
 
 _PURGE_EVERY = 4096
+_FEW_KEYS = 4
 
 Ordinals = NDArray[np.int64]
 """Ordinals number a collection's records in the order of their insertion; they are never used twice."""
@@ -242,6 +243,10 @@ def _log(session: Session, row: CollectionRow, ordinals: Ordinals) -> None:
 
 
 def _runs(ordinals: Ordinals) -> Iterator[tuple[int, int]]:
+    first, last = int(ordinals[0]), int(ordinals[-1])
+    if last - first == len(ordinals) - 1:  # they ascend, each once: one run, as almost always
+        yield first, last
+        return
     breaks = np.flatnonzero(np.diff(ordinals) != 1) + 1
     for run in np.split(ordinals, breaks):
         yield int(run[0]), int(run[-1])
@@ -264,17 +269,28 @@ def slots(session: Session, row: CollectionRow, ordinals: Ordinals | None) -> tu
     """Return the ordinals (ascending) and slots of those among `ordinals` (ascending; None: all) that exist."""
     base = row.first_key
     if ordinals is None:
-        ordinals = np.arange(row.next_ordinal, dtype=np.int64)
-    pairs = np.array(list(_rows(session, row, ordinals, ("key", "slot"))), np.int64).reshape(-1, 2)
+        last = base + row.next_ordinal - 1
+        found: Iterable[Any] = session.execute("SELECT key, slot FROM records WHERE key BETWEEN ? AND ?", (base, last))
+    else:
+        found = _rows(session, row, ordinals, ("key", "slot"))
+    pairs = np.array(list(found), np.int64).reshape(-1, 2)
     return pairs[:, 0] - base, pairs[:, 1].copy()
 
 
 def metadata_blocks(
-    session: Session, row: CollectionRow, ordinals: Ordinals, block: int = 16_384
+    session: Session, row: CollectionRow, ordinals: Ordinals, keys: Sequence[str] = (), block: int = 16_384
 ) -> Iterator[tuple[Ordinals, bytes]]:
-    """Yield (ordinals, one JSON array of their metadata) of those among `ordinals` (ascending) that have metadata."""
+    """Yield (ordinals, one JSON array of their metadata) of those among `ordinals` (ascending) that have metadata.
+
+    With a few `keys`, records in whose JSON none of them appears are left out: looking for a text is quicker than
+    handing it over to be parsed.
+    """
     base = row.first_key
-    found = iter(_rows(session, row, ordinals, ("key", "metadata"), "r.metadata IS NOT NULL"))
+    condition, names = "r.metadata IS NOT NULL", tuple[str, ...]()
+    if 0 < len(keys) <= _FEW_KEYS:
+        condition = "(" + " OR ".join(["instr(r.metadata, ?) > 0"] * len(keys)) + ")"
+        names = tuple(f"{_encode(key).decode()}:" for key in keys)
+    found = iter(_rows(session, row, ordinals, ("key", "metadata"), condition, names))
     while pairs := list(islice(found, block)):
         keys, texts = zip(*pairs, strict=True)
         yield np.array(keys, np.int64) - base, ("[" + ",".join(texts) + "]").encode()

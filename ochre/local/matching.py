@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from ochre.local import log
 from ochre.local.catalog import CollectionRow
-from ochre.local.database import Session
 from ochre.local.index.roster import Mask, Positions
+from ochre.local.session import Session
 from ochre.local.state import View
 from ochre.model.filters import (
     And,
@@ -22,6 +22,9 @@ from ochre.model.filters import (
     compile_pattern,
     leaves,
 )
+
+_SHORT = 256
+"""Characters up to which SQLite looks for a substring: its search takes the product of both lengths at worst."""
 
 
 def matching(
@@ -51,6 +54,9 @@ class _Matcher:
 
     def holds(self, filter_: Filter, domain: Mask) -> Mask:
         """Return where the filter holds within `domain`; a narrow domain spares looking at documents."""
+        known = self._view.masks.get(id(filter_))
+        if known is not None:
+            return domain & known
         if isinstance(filter_, And):
             for part in _cheap_first(filter_.parts):
                 domain = self.holds(part, domain)
@@ -62,21 +68,27 @@ class _Matcher:
             return found
         if isinstance(filter_, Not):
             return domain & ~self.holds(filter_.part, domain)
-        if isinstance(filter_, DocumentLeaf):
-            return self._documents(filter_, domain)
-        return domain & self._view.masks[id(filter_)]
+        assert isinstance(filter_, DocumentLeaf)  # the view has a mask of every other leaf, or of a part around it
+        return self._documents(filter_, domain)
 
     def _documents(self, leaf: DocumentLeaf, domain: Mask) -> Mask:
         ordinals = self._view.roster.ordinals[np.flatnonzero(domain)]
-        if isinstance(leaf, DocumentContains):
+        if isinstance(leaf, DocumentContains) and len(leaf.text) <= _SHORT:
             found = log.containing(self._session, self._row, ordinals, leaf.text)
         else:
-            search = compile_pattern(leaf.pattern).search
+            holds = _test(leaf)
             texts = log.documents(self._session, self._row, ordinals)
-            found = np.array([ordinal for ordinal, text in texts if search(text) is not None], np.int64)
+            found = np.array([ordinal for ordinal, text in texts if holds(text)], np.int64)
         result = np.zeros_like(domain)
         result[self._view.roster.positions(found)] = True
         return result
+
+
+def _test(leaf: DocumentLeaf) -> Callable[[str], bool]:
+    if isinstance(leaf, DocumentContains):
+        return lambda text: leaf.text in text
+    search = compile_pattern(leaf.pattern).search
+    return lambda text: search(text) is not None
 
 
 def _cheap_first(parts: Iterable[Filter]) -> list[Filter]:

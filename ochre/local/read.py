@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ochre.errors import NotFoundError
 from ochre.local import log, plan
 from ochre.local.catalog import CollectionRow
-from ochre.local.database import Session
 from ochre.local.index.roster import Positions
 from ochre.local.log import Ordinals
 from ochre.local.matching import matching
+from ochre.local.session import Session
 from ochre.local.state import CollectionState, View
 from ochre.model.requests import (
     CountRecords,

@@ -7,7 +7,7 @@ What leaves the lock is immutable: a roster, masks, an array of lengths.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ import numpy as np
 from ochre.local import log
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
-from ochre.local.database import Session
 from ochre.local.index.base import Change, DerivedIndex, Ordinals
 from ochre.local.index.columns import Columns
 from ochre.local.index.exact import Exact
 from ochre.local.index.roster import Mask, Positions, Roster
-from ochre.model.filters import Filter, MetadataLeaf, leaves
+from ochre.local.session import Session
+from ochre.model.filters import And, DocumentLeaf, Filter, MetadataLeaf, Not, Or, leaves
 from ochre.model.requests import OrderKey
 
 _COMPACT_ABOVE = 10_000  # deleted records in the roster, when they outnumber the others, that make it worth a rebuild
@@ -35,7 +35,8 @@ class View:
 
     Attributes:
         roster: the records.
-        masks: where each metadata leaf of the filter holds, by the leaf's `id`: leaves about 1 and True are equal.
+        masks: where each part of the filter that asks for metadata alone holds, by the part's `id` (parts about 1 and
+            about True are equal); the largest such parts are there.
         order: per key of the ordering, the ranks of all positions.
     """
 
@@ -76,12 +77,12 @@ class CollectionState:
             StaleSnapshotError: the state is ahead of the snapshot.
         """
         order_by = list(order_by)
-        wanted = [] if filter_ is None else [leaf for leaf in leaves(filter_) if isinstance(leaf, MetadataLeaf)]
+        wanted = [] if filter_ is None else [leaf.key for leaf in leaves(filter_) if isinstance(leaf, MetadataLeaf)]
         source = _SnapshotSource(session, row)
         with self._lock:
             self._catch_up(session, row, source)
-            self._columns.load([leaf.key for leaf in wanted] + [key.key for key in order_by], source)
-            masks = {id(leaf): self._columns.mask(leaf) for leaf in wanted}
+            self._columns.load([*wanted, *(key.key for key in order_by)], source)
+            masks = {id(part): self._columns.mask(part) for part in _metadata_parts(filter_)}
             order = [self._columns.column(key.key).ranks() for key in order_by]
             return View(self._roster, masks, order)
 
@@ -124,8 +125,21 @@ class _SnapshotSource:
         self._session = session
         self._row = row
 
-    def metadata(self, ordinals: Ordinals) -> Iterator[tuple[Ordinals, bytes]]:
-        return log.metadata_blocks(self._session, self._row, ordinals)
+    def metadata(self, ordinals: Ordinals, keys: Sequence[str] = ()) -> Iterator[tuple[Ordinals, bytes]]:
+        return log.metadata_blocks(self._session, self._row, ordinals, keys)
+
+
+def _metadata_parts(filter_: Filter | None) -> Iterator[Filter]:
+    """Yield the largest parts of a filter without document leaves."""
+    if filter_ is None:
+        return
+    if not any(isinstance(leaf, DocumentLeaf) for leaf in leaves(filter_)):
+        yield filter_
+    elif isinstance(filter_, And | Or):
+        for part in filter_.parts:
+            yield from _metadata_parts(part)
+    elif isinstance(filter_, Not):
+        yield from _metadata_parts(filter_.part)
 
 
 def _union(runs: list[tuple[int, int]]) -> Ordinals:

@@ -7,7 +7,6 @@ The embedding function's part is kept as it came, an envelope of name and config
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -49,14 +48,16 @@ class Hnsw:
             raise InvalidArgumentError(f"space {preview(self.space)} is unknown: expected one of {', '.join(SPACES)}")
         if isinstance(self.resize_factor, bool) or not isinstance(self.resize_factor, int | float):
             raise InvalidTypeError(f"resize_factor {preview(self.resize_factor)} is not a number: pass a finite float")
-        if not math.isfinite(self.resize_factor):
-            raise InvalidArgumentError(f"resize_factor is {self.resize_factor}: pass a finite float")
+        if not abs(self.resize_factor) <= _LARGEST:
+            raise InvalidArgumentError(f"resize_factor is {self.resize_factor!r:.60}: pass a finite float")
         for name in _WHOLE_NUMBERS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise InvalidTypeError(f"{name} {preview(value)} is not an int: pass a whole number of 1 or more")
             if value < (0 if name == "num_threads" else 1):
                 raise InvalidArgumentError(f"{name} {value} is too small: pass a whole number of 1 or more")
+            if value > _LARGEST:
+                raise InvalidArgumentError(f"{name} {value!r:.60} is too large: pass a whole number up to {_LARGEST}")
 
     @property
     def threads(self) -> int:
@@ -64,6 +65,7 @@ class Hnsw:
         return self.num_threads or os.cpu_count() or 1
 
 
+_LARGEST = 2**31 - 1
 _WHOLE_NUMBERS = (
     "ef_construction",
     "ef_search",
@@ -185,7 +187,7 @@ def parse_envelope(value: object) -> Mapping[str, Any] | None:
             raise InvalidArgumentError(
                 f"an embedding function of type 'known' has a 'name' and a 'config', got {preview(value)}"
             )
-    elif kind not in {"legacy", "unknown"}:
+    elif kind not in ("legacy", "unknown"):
         raise InvalidArgumentError(
             f"an embedding function's type is 'known', 'legacy' or 'unknown', got {preview(kind)}"
         )

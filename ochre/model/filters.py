@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import re2
 
 from ochre.errors import InvalidArgumentError
-from ochre.model.records import INT_MAX, INT_MIN, Scalar
+from ochre.model.records import INT_MAX, INT_MIN, Scalar, plain
 from ochre.model.regex import translate
 from ochre.model.text import encodable, preview
 
@@ -234,9 +235,8 @@ class _Parser:
         )
 
     def scalar(self, operator: str, operand: object) -> Scalar:
-        item = getattr(operand, "item", None)
-        if callable(item) and not isinstance(operand, str | int | float):
-            operand = item()  # a NumPy scalar
+        if isinstance(operand, np.generic):
+            operand = operand.item()
         if isinstance(operand, int) and not INT_MIN <= operand <= INT_MAX:
             raise self.fail(f"{operator} takes integers of 64 bits, got one of {operand.bit_length()} bits")
         if isinstance(operand, float) and operand != operand:
@@ -245,7 +245,7 @@ class _Parser:
             raise self.fail(f"{operator} takes text that UTF-8 can carry, got {preview(operand)}")
         if not isinstance(operand, str | int | float):
             raise self.fail(f"{operator} takes a str, int, float or bool, got {preview(operand)}")
-        return operand
+        return plain(operand)
 
     def number(self, operator: str, operand: object) -> int | float:
         value = self.scalar(operator, operand)
@@ -267,19 +267,26 @@ class _Parser:
 _ORDERINGS: dict[str, Comparison] = {"$gt": "gt", "$gte": "gte", "$lt": "lt", "$lte": "lte"}
 
 
+_PATTERN_BYTES = 1 << 20
+
+
 def compile_pattern(pattern: str, fail: Callable[[str], Exception] = InvalidArgumentError) -> Any:
     """Compile a `$regex` pattern with RE2, whose running time is linear in the text whatever the pattern.
+
+    It is linear in the size of the compiled pattern too, so that has a bound: without it a kilobyte of nested repeats
+    could take a minute on a long document.
 
     Raises:
         whatever `fail` makes of the message, when the pattern does not compile.
     """
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = _PATTERN_BYTES
     try:
         return re2.compile(translate(pattern), options)
     except re2.error as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         raise fail(
             f"the regular expression {preview(pattern)} does not compile: {reason:.120}; RE2 syntax has no "
-            "look-around and no back-references"
+            "look-around and no back-references, and repeats of large parts have to be shortened"
         ) from error

@@ -67,7 +67,7 @@ def _listed(values: object) -> object:
 def _parse_id(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidTypeError(f"Expected each ID to be a string, got {preview(value)}; convert it with str()")
-    return str(value)  # NumPy's strings among them
+    return str.__str__(value)  # NumPy's strings and enums among them
 
 
 def _duplicates(ids: list[str]) -> DuplicateIDError:
@@ -94,7 +94,7 @@ def parse_texts(values: object, what: str, count: int) -> list[str | None] | Non
     values = _listed(values)
     if not isinstance(values, Sequence):
         raise InvalidTypeError(f"Expected {what} to be a list of strings, got {preview(values)}; make a list of it")
-    texts = [str(value) if isinstance(value, np.str_) else value for value in values]
+    texts = [str.__str__(value) if isinstance(value, str) and type(value) is not str else value for value in values]
     for index, value in enumerate(texts):
         if value is not None and not isinstance(value, str):
             raise InvalidTypeError(
@@ -152,6 +152,7 @@ def parse_metadata(value: object, what: str = "metadata") -> MetadataPatch:
     for key, item in value.items():
         if type(key) is not str or not key or key[0] in "#$c" or not key.isascii():
             check_key(key, what)
+            key = str.__str__(key)  # noqa: PLW2901  (the same text, as a plain string)
         kind = type(item)
         if item is None or kind is bool or (kind is str and item.isascii()):
             parsed[key] = item
@@ -189,6 +190,15 @@ def _parse_value(item: Any, what: str, key: str) -> MetadataValue | None:
     return parse_scalar(item, f"{what}[{key!r}]")
 
 
+def plain(item: Scalar) -> Scalar:
+    """Return the value as Python's own type: subclasses, enums among them, count as what they are made of."""
+    if type(item) in {str, bool, int, float}:
+        return item
+    if isinstance(item, str):
+        return str.__str__(item)
+    return int(item) if isinstance(item, int) else float(item)
+
+
 def parse_scalar(item: object, what: str) -> Scalar:
     """Parse one str, int, float or bool (NumPy's too); an integer beyond 64 bits becomes a float."""
     if isinstance(item, np.generic):
@@ -204,7 +214,7 @@ def parse_scalar(item: object, what: str) -> Scalar:
     if isinstance(item, str):
         if not encodable(item):
             raise InvalidArgumentError(f"{what} is {preview(item)}, which holds a lone surrogate; clean it")
-        return str(item)
+        return plain(item)
     raise InvalidTypeError(
         f"Expected metadata value {what} to be a str, int, float, bool or a list of one of them, got {preview(item)} "
         f"which is a {type(item).__name__}; convert it, for example to a string"

@@ -10,8 +10,9 @@ import pytest
 
 from ochre.errors import InvalidArgumentError, NotFoundError, StorageError
 from ochre.local import catalog
-from ochre.local.database import Database, Session
+from ochre.local.database import Database
 from ochre.local.engine import LocalEngine
+from ochre.local.session import Session
 from ochre.model.configuration import Configuration, Hnsw
 from ochre.model.filters import parse_filters
 from ochre.model.requests import CountRecords, CreateCollection, DeleteRecords, GetRecords, ModifyCollection

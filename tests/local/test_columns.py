@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ochre.local.index import columns as module
 from ochre.local.index.base import Change
 from ochre.local.index.columns import Column, Columns
 from ochre.local.index.roster import Roster, RosterDelta
-from ochre.model.filters import ArrayContains, Compare, Exists, In
+from ochre.model.filters import ArrayContains, Compare, Exists, In, Or
 from ochre.model.records import INT_MAX, INT_MIN
 
 EDGES = (
@@ -76,7 +77,7 @@ class Records:
     def __init__(self) -> None:
         self.metadatas: dict[int, dict[str, Any]] = {}
 
-    def metadata(self, ordinals: np.ndarray) -> Iterator[tuple[np.ndarray, bytes]]:
+    def metadata(self, ordinals: np.ndarray, keys: Sequence[str] = ()) -> Iterator[tuple[np.ndarray, bytes]]:
         there = [ordinal for ordinal in ordinals.tolist() if ordinal in self.metadatas]
         for part in (there[:2], there[2:]):
             if part:
@@ -162,6 +163,45 @@ def test_ranks_follow_a_change() -> None:
     assert column.ranks().tolist() == [-1, 0, -1]
 
 
+def test_the_least_used_columns_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEPT", 2)
+    source, columns = Records(), Columns()
+    columns.rebuild(roster_of(1))
+    source.metadatas = {0: {"a": 1, "b": 2, "c": 3}}
+    columns.load(["a"], source)
+    columns.load(["b"], source)
+    columns.load(["a"], source)
+    columns.load(["c"], source)
+    assert list(columns._columns) == ["a", "c"]
+    columns.load(["a", "b", "c"], source)
+    assert [columns.mask(Exists(key)).tolist() for key in "abc"] == [[True]] * 3, "all that one filter names"
+
+
+def test_a_column_that_remembers_too_many_old_strings_is_read_again() -> None:
+    source, columns = Records(), Columns()
+    columns.rebuild(roster_of(1))
+    columns.load(["seen"], source)
+    for number in range(1100):
+        source.metadatas[0] = {"seen": f"at {number}"}
+        columns.apply(Change(np.array([0]), roster_of(1), RosterDelta(np.array([0]), 0)), source)
+    assert "seen" not in columns._columns
+    columns.load(["seen"], source)
+    assert columns.mask(Compare("seen", "eq", "at 1099")).tolist() == [True]
+
+
+def test_a_long_or_of_equalities_is_one_look_at_the_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, columns = Records(), Columns()
+    columns.rebuild(roster_of(4))
+    source.metadatas = {0: {"k": 1}, 1: {"k": "1"}, 2: {"k": 2.0}, 3: {"other": True}}
+    columns.load(["k", "other"], source)
+    looks = []
+    among = Column.among
+    monkeypatch.setattr(Column, "among", lambda self, operands: looks.append(operands) or among(self, operands))
+    parts = [Compare("k", "eq", operand) for operand in (1, 2, "x", 1.5)] + [Compare("other", "eq", True)]
+    assert columns.mask(Or(tuple(parts))).tolist() == [True, False, True, True]
+    assert len(looks) == 2
+
+
 @given(steps, st.integers(0, 6))
 def test_a_column_loaded_late_equals_one_kept_up_to_date(steps: list[Any], late: int) -> None:
     """A column is built whenever a filter first names its key; from then on changes keep it right."""
@@ -202,7 +242,7 @@ def test_a_key_may_be_any_text(key: str) -> None:
 
 def test_a_failed_load_leaves_nothing_half_loaded() -> None:
     class Failing(Records):
-        def metadata(self, ordinals: np.ndarray) -> Iterator[tuple[np.ndarray, bytes]]:
+        def metadata(self, ordinals: np.ndarray, keys: Sequence[str] = ()) -> Iterator[tuple[np.ndarray, bytes]]:
             yield from list(super().metadata(ordinals))[:1]
             raise OSError
 

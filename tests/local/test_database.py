@@ -191,14 +191,58 @@ def test_a_lock_held_too_long_is_a_busy_error(tmp_path: Path, database: Database
     other.close()
 
 
-def test_the_log_is_brought_to_its_size_before_the_first_commit(database: Database) -> None:
+def test_the_log_is_brought_to_its_size_before_the_first_commit(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db", Settings(synchronous="normal"))
     insert(database, "a")
     log = database.folder / "ochre.sqlite3-wal"
     size = log.stat().st_size
-    assert size >= module._CHECKPOINT_PAGES * module._WAL_FRAME_BYTES
+    assert size == module._WAL_HEADER_BYTES + module._CHECKPOINT_PAGES * module._WAL_FRAME_BYTES
     for name in range(30):
         insert(database, str(name))
     assert log.stat().st_size == size
+    database.close()
+
+
+def test_no_room_to_bring_the_log_to_its_size_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *arguments: Any, **options: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    database = Database(tmp_path / "db", Settings(synchronous="normal"))
+    monkeypatch.setattr(Path, "open", full)
+    insert(database, "a")
+    assert tenants(database) == ["a"]
+    database.close()
+
+
+def test_the_log_starts_over_although_readers_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary checkpoint cannot start the log over while somebody reads it; with overlapping readers, never."""
+    monkeypatch.setattr(module, "_CHECKPOINT_PAGES", 8)
+    monkeypatch.setattr(module, "_WAL_LONG_PAGES", 50)
+    database = Database(tmp_path / "db", Settings(synchronous="off"))
+    done = threading.Event()
+
+    def read(first: threading.Event) -> None:
+        while not done.is_set():
+            with database.read() as session:
+                session.execute("SELECT count(*) FROM tenants").fetchall()
+                first.set()
+                done.wait(0.005)
+
+    started = [threading.Event(), threading.Event()]
+    readers = [threading.Thread(target=read, args=(event,)) for event in started]
+    for reader, event in zip(readers, started, strict=True):
+        reader.start()
+        event.wait()
+    longest = 0
+    for number in range(300):
+        insert(database, f"{number}" + "x" * 3000)
+        assert database._writer is not None
+        longest = max(longest, database._writer.wal_pages)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert longest < 300
+    database.close()
 
 
 @pytest.mark.parametrize("synchronous", ["full", "normal", "off"])

@@ -16,7 +16,8 @@ from ochre.errors import InvalidDimensionError, StorageError
 from ochre.local import catalog, log
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
-from ochre.local.database import Database, Session
+from ochre.local.database import Database
+from ochre.local.session import Session
 from ochre.model.configuration import Configuration
 from ochre.model.requests import CreateCollection, WriteRecords
 from ochre.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ochre.errors import ClosedError
+from ochre.errors import ClosedError, StorageError
 from ochre.local.engine import LocalEngine
 from ochre.model.filters import parse_filters
 from ochre.model.requests import CountRecords, DeleteRecords, GetRecords, QueryRecords
@@ -178,6 +178,79 @@ def test_a_child_outlives_the_parents_close_and_a_third_process_joins(tmp_path: 
     assert with_all.count(CountRecords(collection)) == 330
     assert len(set(with_all.get(GetRecords(collection)).ids)) == 330
     with_all.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_threads_that_fork_at_once_do_not_wait_for_each_other_for_ever(engine: LocalEngine, collection) -> None:
+    add(engine, collection, range(200))
+    done = threading.Event()
+    filter_ = parse_filters(None, {"$regex": "7"})
+    statuses: list[int] = []
+
+    def read() -> None:
+        while not done.is_set():
+            engine.count(CountRecords(collection, filter_))
+
+    def fork() -> None:
+        for _ in range(4):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if engine.count(CountRecords(collection)) == 200 else 1)
+            statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    reader = threading.Thread(target=read)
+    forkers = [threading.Thread(target=fork) for _ in range(3)]
+    for thread in [reader, *forkers]:
+        thread.start()
+    for thread in forkers:
+        thread.join(60)
+    done.set()
+    reader.join(60)
+    assert statuses == [0] * 12
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_in_the_middle_of_a_call_is_refused(tmp_path: Path, monkeypatch) -> None:
+    """Its locks would be worth nothing, and what it writes could be lost; so it must not seem to work."""
+    from ochre.local import database
+
+    monkeypatch.setattr(database, "_PATIENCE", 0.05)
+    engine = LocalEngine.open(tmp_path / "db")
+    collection = make_collection(engine)
+    with engine._file.read():
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                for open_one in (lambda: engine, lambda: LocalEngine.open(tmp_path / "db")):
+                    try:
+                        add(open_one(), collection, [1])
+                    except StorageError as error:
+                        status = 0 if "forked while calls were under way" in str(error) else 3
+                    else:
+                        status = 2
+                        break
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    add(engine, collection, [2])
+    assert engine.count(CountRecords(collection)) == 1
+    engine.close()
+
+
+def test_a_collection_deleted_by_another_process_keeps_no_file_open(tmp_path: Path) -> None:
+    one, two = LocalEngine.open(tmp_path / "db"), LocalEngine.open(tmp_path / "db")
+    gone, kept = make_collection(one, "gone"), make_collection(one, "kept")
+    add(one, gone, range(5))
+    add(one, kept, range(5))
+    two.query(QueryRecords(gone, vectors_of([1])))
+    one.delete_collection("gone", "default_tenant", "default_database")
+    two.query(QueryRecords(kept, vectors_of([1])))
+    assert list(two._states) == [kept]
+    one.close()
+    two.close()
 
 
 def test_scan_stays_right_while_others_write(engine: LocalEngine, collection) -> None:

@@ -34,7 +34,7 @@ def test_a_snapshot_older_than_the_state_is_refused(engine: LocalEngine, collect
         add(engine, collection, range(3, 6))
         assert evens(engine, collection) == ["id0", "id2", "id4"]
         with pytest.raises(StaleSnapshotError):
-            engine._state(row).view(old, row, EVEN)
+            engine._state(old, row).view(old, row, EVEN)
 
 
 def test_a_read_overtaken_by_another_thread_takes_a_new_snapshot(

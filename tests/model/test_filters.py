@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum, IntEnum
 from typing import Any
 
 import numpy as np
@@ -239,3 +240,26 @@ def test_a_hostile_pattern_is_searched_in_linear_time_or_refused() -> None:
     assert compile_pattern("(a*)*(a|aa)+$").search("a" * 50_000 + "b") is None
     with pytest.raises(InvalidArgumentError, match="does not compile"):
         compile_pattern("((a{1000}){1000}){1000}")
+
+
+def test_a_pattern_whose_program_is_huge_is_refused() -> None:
+    """It would take time in proportion to its size for every character of every document."""
+    pattern = "|".join(f"a[ab]{{{count}}}c" for count in range(880, 980))
+    with pytest.raises(InvalidArgumentError, match="pattern too large.*shortened"):
+        parse_filters(None, {"$regex": pattern})
+
+
+def test_operands_that_are_subclasses_count_as_what_they_are_made_of() -> None:
+    class Colour(str, Enum):  # noqa: UP042  (whose str() is its name, unlike a StrEnum's)
+        RED = "red"
+
+    class Level(IntEnum):
+        HIGH = 2
+
+    assert parse_filters({"k": Colour.RED}, None) == Compare("k", "eq", "red")
+    assert parse_filters({"k": {"$in": [Level.HIGH, 3]}}, None) == In("k", (2, 3))
+    leaf = parse_filters({"k": {"$contains": np.float64(1.5)}}, None)
+    assert leaf == ArrayContains("k", 1.5)
+    assert type(leaf.operand) is float
+    with pytest.raises(InvalidArgumentError, match="got array"):
+        parse_filters({"k": np.array([1, 2])}, None)

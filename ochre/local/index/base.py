@@ -6,7 +6,7 @@ change up to it and none after. They are fed in the order of the change log and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,10 +21,11 @@ Ordinals = NDArray[np.int64]
 class Source(Protocol):
     """The records as one snapshot has them: where a derived structure reads what a change left behind."""
 
-    def metadata(self, ordinals: Ordinals) -> Iterator[tuple[Ordinals, bytes]]:
+    def metadata(self, ordinals: Ordinals, keys: Sequence[str] = ()) -> Iterator[tuple[Ordinals, bytes]]:
         """Yield (ordinals, JSON array of their metadata) blocks of the given records (ascending).
 
-        Records without metadata, and those that do not exist, are left out.
+        Records without metadata, and those that do not exist, are left out; with `keys`, records that have none of
+        them may be left out too.
         """
 
 

@@ -7,7 +7,8 @@ position; the elements of arrays lie in one long list of (position, element) pai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from ochre.local.index.base import Change, Source
 from ochre.local.index.roster import Mask, Positions, Roster
-from ochre.model.filters import ArrayContains, Compare, Comparison, Exists, In, MetadataLeaf
+from ochre.model.filters import And, ArrayContains, Compare, Comparison, Filter, In, MetadataLeaf, Not, Or
 from ochre.model.records import INT_MAX, INT_MIN, Scalar
 
 _ABSENT, _BOOL, _INT, _FLOAT, _STRING, _ARRAY, _SPARSE = range(7)
@@ -33,11 +34,15 @@ _KINDS: dict[type, int] = {
 }
 
 
+_KEPT = 64
+"""Columns kept at once; the least used go first, and are read again when they are asked for."""
+
+
 class Columns:
     """The columns of a collection that filters and orderings have asked for."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, Column] = {}
+        self._columns: OrderedDict[str, Column] = OrderedDict()
         self._roster = Roster.of(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def rebuild(self, roster: Roster) -> None:
@@ -52,37 +57,65 @@ class Columns:
             column.resize(len(change.roster))
             column.clear(change.delta.moved)
         if self._columns:
-            self._fill(self._columns, change.changed, source)
+            self._fill(self._columns, source.metadata(change.changed))
+        for key in [key for key, column in self._columns.items() if column.wasteful]:
+            del self._columns[key]
 
     def load(self, keys: Iterable[str], source: Source) -> None:
-        """Build the columns of `keys` that do not exist yet, in one pass over the records."""
-        missing = {key: Column(len(self._roster)) for key in keys if key not in self._columns}
+        """Build the columns of `keys` that do not exist yet, in one pass over the records that have one of them."""
+        wanted = dict.fromkeys(keys)
+        missing = {key: Column(len(self._roster)) for key in wanted if key not in self._columns}
         if missing:
-            self._fill(missing, self._roster.ordinals, source)
+            self._fill(missing, source.metadata(self._roster.ordinals, list(missing)))
             self._columns.update(missing)
+        for key in wanted:
+            self._columns.move_to_end(key)
+        while len(self._columns) > max(_KEPT, len(wanted)):
+            self._columns.popitem(last=False)
 
     def column(self, key: str) -> Column:
         """Return a column that `load` has built."""
         return self._columns[key]
 
-    def mask(self, leaf: MetadataLeaf) -> Mask:
-        """Return which positions the leaf holds for; deleted records may be among them."""
-        column = self._columns[leaf.key]
-        if isinstance(leaf, Compare):
-            return column.compare(leaf.comparison, leaf.operand)
-        if isinstance(leaf, In):
-            return column.among(leaf.operands)
-        if isinstance(leaf, ArrayContains):
-            return column.contains(leaf.operand)
-        assert isinstance(leaf, Exists)
-        return column.exists()
+    def mask(self, filter_: Filter) -> Mask:
+        """Return which positions a filter without document leaves holds for; deleted records may be among them."""
+        if isinstance(filter_, And | Or):
+            every = isinstance(filter_, And)
+            mask = np.full(len(self._roster), every, np.bool_)
+            for part in filter_.parts if every else _joined(filter_.parts):
+                if every:
+                    mask &= self.mask(part)
+                else:
+                    mask |= self.mask(part)
+            return mask
+        if isinstance(filter_, Not):
+            return ~self.mask(filter_.part)
+        assert isinstance(filter_, MetadataLeaf)
+        column = self._columns[filter_.key]
+        if isinstance(filter_, Compare):
+            return column.compare(filter_.comparison, filter_.operand)
+        if isinstance(filter_, In):
+            return column.among(filter_.operands)
+        return column.contains(filter_.operand) if isinstance(filter_, ArrayContains) else column.exists()
 
-    def _fill(self, columns: dict[str, Column], ordinals: NDArray[np.int64], source: Source) -> None:
+    def _fill(self, columns: Mapping[str, Column], blocks: Iterable[tuple[NDArray[np.int64], bytes]]) -> None:
         decode = _decoder(tuple(columns))
-        for block, text in source.metadata(ordinals):
+        for block, text in blocks:
             positions = self._roster.positions(block)
             for column, values in zip(columns.values(), decode(text), strict=True):
                 column.set(positions, values)
+
+
+def _joined(parts: Iterable[Filter]) -> list[Filter]:
+    """Make one `In` of the equalities with one key: applications write long `$or`s of them."""
+    operands: dict[str, list[Scalar]] = {}
+    others: list[Filter] = []
+    for part in parts:
+        if isinstance(part, Compare) and part.comparison == "eq":
+            operands.setdefault(part.key, []).append(part.operand)
+        else:
+            others.append(part)
+    return [*others, *(In(key, tuple(values)) for key, values in operands.items())]
 
 
 @lru_cache(maxsize=256)
@@ -104,9 +137,13 @@ def _transposed(rows: list[Any], getters: Sequence[Callable[[Any], Any]]) -> lis
 
 
 class Column:
-    """The values of one key. Arrays for a type are made when the first value of that type comes."""
+    """The values of one key. Arrays for a type are made when the first value of that type comes.
+
+    Arrays have spare room behind the last position, all zeros, so that a record more does not copy them.
+    """
 
     def __init__(self, count: int) -> None:
+        self._count = count
         self._kinds = np.zeros(count, np.int8)
         self._ints: NDArray[np.int64] | None = None
         self._floats: NDArray[np.float64] | None = None
@@ -117,17 +154,25 @@ class Column:
         self._ranks: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
-        return len(self._kinds)
+        return self._count
+
+    @property
+    def wasteful(self) -> bool:
+        """Whether it remembers many more strings than there are records: values that were replaced since."""
+        return max(len(self._strings), self._elements.distinct) > 2 * self._count + 1000
 
     def resize(self, count: int) -> None:
         """Make room for positions up to `count`."""
-        extra = count - len(self._kinds)
-        if extra > 0:
-            self._ranks = None
-            self._kinds = np.concatenate([self._kinds, np.zeros(extra, np.int8)])
-            self._ints = _padded(self._ints, extra)
-            self._floats = _padded(self._floats, extra)
-            self._codes = _padded(self._codes, extra)
+        if count <= self._count:
+            return
+        self._ranks = None
+        self._count = count
+        if count > len(self._kinds):
+            room = count + count // 2
+            self._kinds = _grown(self._kinds, room)
+            self._ints, self._floats, self._codes = (
+                None if array is None else _grown(array, room) for array in (self._ints, self._floats, self._codes)
+            )
 
     def clear(self, positions: Positions) -> None:
         """Forget the values at `positions`."""
@@ -138,8 +183,10 @@ class Column:
 
     def set(self, positions: Positions, values: list[Any]) -> None:
         """Store values of the metadata at `positions`, which hold none; None is absent."""
-        self._ranks = None
         kinds = np.fromiter(map(_KINDS.__getitem__, map(type, values)), np.int8, len(values))
+        if not kinds.any():
+            return
+        self._ranks = None
         self._kinds[positions] = kinds
         for kind in np.unique(kinds).tolist():
             chosen = np.flatnonzero(kinds == kind)
@@ -149,15 +196,15 @@ class Column:
     def _store(self, kind: int, positions: Positions, values: list[Any]) -> None:
         if kind in {_BOOL, _INT}:
             if self._ints is None:
-                self._ints = np.zeros(len(self), np.int64)
+                self._ints = np.zeros(len(self._kinds), np.int64)
             self._ints[positions] = np.array(values, np.int64)
         elif kind == _FLOAT:
             if self._floats is None:
-                self._floats = np.zeros(len(self), np.float64)
+                self._floats = np.zeros(len(self._kinds), np.float64)
             self._floats[positions] = values
         elif kind == _STRING:
             if self._codes is None:
-                self._codes = np.zeros(len(self), np.int32)
+                self._codes = np.zeros(len(self._kinds), np.int32)
             self._codes[positions] = np.fromiter(map(self._code, values), np.int32, len(values))
         elif kind == _ARRAY:
             self._elements.add(positions, values)
@@ -173,35 +220,32 @@ class Column:
 
     def exists(self) -> Mask:
         """Return where the key is present."""
-        present: Mask = self._kinds != _ABSENT
+        present: Mask = self._kinds[: self._count] != _ABSENT
         return present
 
     def compare(self, comparison: Comparison, operand: Scalar) -> Mask:
         """Return where the value compares so with `operand`: by value among numbers, else only with its own type."""
-        if isinstance(operand, bool):
-            return self._typed(_BOOL, self._ints, operand)
-        if isinstance(operand, str):
-            code = self._code_of.get(operand)
-            return self._nowhere() if code is None else self._typed(_STRING, self._codes, code)
-        mask = self._nowhere()
-        if self._ints is not None:
-            mask |= (self._kinds == _INT) & _compare_ints(self._ints, comparison, operand)
-        if self._floats is not None:
-            mask |= (self._kinds == _FLOAT) & _compare_floats(self._floats, comparison, operand)
-        return mask
+        if isinstance(operand, bool | str):
+            return self.among([operand])
+        return self._numbers(
+            lambda ints: _compare_ints(ints, comparison, operand),
+            lambda floats: _compare_floats(floats, comparison, operand),
+        )
 
     def among(self, operands: Iterable[Scalar]) -> Mask:
         """Return where the value equals one of `operands`."""
-        operands = list(operands)
-        if len(operands) > 8 and all(isinstance(operand, str) for operand in operands):
-            codes = [code for operand in operands if (code := self._code_of.get(str(operand))) is not None]
-            if self._codes is None or not codes:
-                return self._nowhere()
-            member: Mask = (self._kinds == _STRING) & np.isin(self._codes, np.array(codes, np.int32))
-            return member
         mask = self._nowhere()
-        for operand in operands:
-            mask |= self.compare("eq", operand)
+        flags = {operand for operand in operands if isinstance(operand, bool)}
+        texts = [code for text in operands if isinstance(text, str) and (code := self._code_of.get(text)) is not None]
+        numbers = [number for number in operands if not isinstance(number, bool | str)]
+        if flags:
+            mask |= self._typed(_BOOL, self._ints, lambda array: _member(array, [int(flag) for flag in flags]))
+        if texts:
+            mask |= self._typed(_STRING, self._codes, lambda array: _member(array, texts))
+        if numbers:
+            whole = [int(number) for number in numbers if _fits_int(number)]
+            exact = [float(number) for number in numbers if _fits_float(number)]
+            mask |= self._numbers(lambda ints: _member(ints, whole), lambda floats: _member(floats, exact))
         return mask
 
     def contains(self, operand: Scalar) -> Mask:
@@ -210,14 +254,19 @@ class Column:
         mask[self._elements.having(operand)] = True
         return mask
 
-    def _typed(self, kind: int, array: NDArray[Any] | None, value: int) -> Mask:
+    def _numbers(
+        self, ints: Callable[[NDArray[np.int64]], Mask], floats: Callable[[NDArray[np.float64]], Mask]
+    ) -> Mask:
+        return self._typed(_INT, self._ints, ints) | self._typed(_FLOAT, self._floats, floats)
+
+    def _typed(self, kind: int, array: NDArray[Any] | None, test: Callable[[NDArray[Any]], Mask]) -> Mask:
         if array is None:
             return self._nowhere()
-        mask: Mask = (self._kinds == kind) & (array == value)
+        mask: Mask = (self._kinds[: self._count] == kind) & test(array[: self._count])
         return mask
 
     def _nowhere(self) -> Mask:
-        return np.zeros(len(self._kinds), np.bool_)
+        return np.zeros(self._count, np.bool_)
 
     # -- ordering -----------------------------------------------------------------------------------------------
 
@@ -227,7 +276,7 @@ class Column:
             ranks = np.full(len(self), -1, np.int64)
             start = 0
             for members in ((_BOOL,), (_INT, _FLOAT), (_STRING,)):
-                chosen = np.flatnonzero(np.isin(self._kinds, members))
+                chosen = np.flatnonzero(np.isin(self._kinds[: self._count], members))
                 if chosen.size:
                     distinct, inverse = _ranked(self._values(chosen, self._kinds[chosen]))
                     ranks[chosen] = start + inverse
@@ -260,6 +309,11 @@ class _Elements:
         self._codes = np.empty(0, np.int32)
         self._code_of: dict[tuple[type, Scalar], int] = {}
 
+    @property
+    def distinct(self) -> int:
+        """How many different elements it has seen."""
+        return len(self._code_of)
+
     def add(self, positions: Positions, arrays: list[list[Scalar]]) -> None:
         lengths = [len(array) for array in arrays]
         codes = [self._code_of.setdefault((type(item), item), len(self._code_of)) for array in arrays for item in array]
@@ -276,8 +330,30 @@ class _Elements:
         return self._positions[:0] if code is None else self._positions[self._codes == code]
 
 
-def _padded(array: NDArray[Any] | None, extra: int) -> NDArray[Any] | None:
-    return None if array is None else np.concatenate([array, np.zeros(extra, array.dtype)])
+def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
+    grown = np.zeros(room, array.dtype)
+    grown[: len(array)] = array
+    return grown
+
+
+def _fits_int(number: float) -> bool:
+    """Tell whether a 64-bit integer can equal the number."""
+    return math.isfinite(number) and INT_MIN <= number <= INT_MAX and number == int(number)
+
+
+def _fits_float(number: float) -> bool:
+    """Tell whether a float can equal the number."""
+    try:
+        return float(number) == number
+    except OverflowError:
+        return False
+
+
+def _member(array: NDArray[Any], values: list[Any]) -> Mask:
+    if len(values) == 1:
+        same: Mask = array == values[0]
+        return same
+    return np.isin(array, np.array(values, array.dtype))
 
 
 def _ranked(values: list[Any] | NDArray[Any]) -> tuple[int, NDArray[np.int64]]:

@@ -58,11 +58,12 @@ class Exact:
             Per query: indices into `slots` and float32 distances, by distance and then insertion.
         """
         results = []
+        own = lengths[slots]
         for start in range(0, len(queries), _QUERIES):
             group = queries[start : start + _QUERIES]
             dots = _dots(arena, slots, group)
             for query, row in zip(group, dots, strict=True):
-                chosen = self._contenders(row, lengths[slots], query, count)
+                chosen = self._contenders(row, own, query, count)
                 results.append(self._settle(arena, slots, chosen, query, count))
         return results
 

@@ -1,0 +1,26 @@
+"""Folders whose names are on the disk: a new file is durable only when the folder that names it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, as far as they are missing, durably."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk; Windows does that with the files themselves."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
