@@ -14,6 +14,7 @@ from typing import Any
 
 from ochre.client.admin import AdminClient as Admin
 from ochre.client.client import Client as ClientOf
+from ochre.engine import Engine
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 from ochre.local.engine import LocalEngine
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
@@ -102,6 +103,15 @@ def AdminClient(  # noqa: N802  (Chroma's name)
             )
         source, settings = folder, source
     return Admin(LocalEngine.open(_folder(source), _settings(settings)))
+
+
+def open_engine(folder: PathLike, settings: Settings | None = None) -> Engine:
+    """Open the database in a folder, creating it if it is not there, for whoever works with an engine itself.
+
+    Raises:
+        StorageError: the folder cannot be made or read.
+    """
+    return LocalEngine.open(_folder(folder), settings or Settings())
 
 
 class TemporaryEngine(LocalEngine):

@@ -10,7 +10,6 @@ Errors of every operation on a collection: `NotFoundError` when the collection i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from ochre.model.requests import (
     QueryReply,
     RecordBatch,
     ScanRecords,
+    ScanReply,
     WriteRecords,
 )
 
@@ -105,11 +105,11 @@ class Engine(Protocol):
     def count(self, request: CountRecords) -> int:
         """Return how many records match."""
 
-    def scan(self, request: ScanRecords) -> Iterator[RecordBatch]:
-        """Yield all records that were there when the scan began and still match when it reaches them.
+    def scan(self, request: ScanRecords) -> ScanReply:
+        """Return the next records of a walk: those that were there when it began and match when it reaches them.
 
-        Writers go on meanwhile: each batch is one snapshot; no record comes twice; one that was deleted or no longer
-        matches is left out. Batches may be shorter than asked for and are never empty.
+        Writers go on meanwhile: each step is one snapshot; no record comes twice; one that was deleted or no longer
+        matches is left out.
         """
 
     def reset(self) -> None:

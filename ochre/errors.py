@@ -5,12 +5,21 @@
     │   ├── InvalidTypeError (TypeError)       the value is of the wrong Python type
     │   ├── InvalidDimensionError              a vector's length is not the collection's
     │   ├── DuplicateIDError                   one id twice in one call
-    │   └── InvalidUUIDError                   a collection id that is not a UUID
+    │   ├── InvalidUUIDError                   a collection id that is not a UUID
+    │   └── UnprocessableError                 well-formed JSON of another shape than the operation takes
     ├── NotFoundError                          the collection, database, tenant or id is not there
     ├── AlreadyExistsError                     the name is taken
     ├── ForbiddenError                         the operation is switched off by a setting
     ├── UnsupportedError (NotImplementedError) the engine does not have this operation
     ├── ClosedError (RuntimeError)             the client was closed
+    ├── AuthenticationError                    no credentials, or credentials that nobody knows
+    │   └── PermissionDeniedError              known credentials that do not allow this
+    ├── RequestError                           the server does not take the request as it is sent
+    │   ├── PayloadTooLargeError               the body is larger than the server allows
+    │   ├── MediaTypeError                     the body is not JSON
+    │   └── RequestTimeoutError                the request took longer than the server allows
+    ├── OverloadedError                        the server has enough to do; try again later
+    ├── UnreachableError (ConnectionError)     the server does not answer
     ├── ModelUnavailableError                  a model's weights or libraries cannot be had
     └── StorageError                           the folder cannot be read or written
         ├── BusyError                          another process held the write lock for too long
@@ -94,6 +103,14 @@ class InvalidUUIDError(InvalidArgumentError):
     code = "invalid_uuid"
 
 
+class UnprocessableError(InvalidArgumentError):
+    """Well-formed JSON, but of another shape than the operation takes."""
+
+    code = "unprocessable"
+    wire_name = "ChromaError"
+    status = 422
+
+
 class NotFoundError(OchreError):
     """The collection, database, tenant or id is not there."""
 
@@ -130,6 +147,66 @@ class ClosedError(OchreError, RuntimeError):
     """The client, or the engine under it, was closed."""
 
     code = "closed"
+    wire_name = "ChromaError"
+    status = 503
+
+
+class AuthenticationError(OchreError):
+    """A request without credentials, or with credentials that the server does not know."""
+
+    code = "unauthenticated"
+    wire_name = "AuthError"
+    status = 401
+
+
+class PermissionDeniedError(AuthenticationError):
+    """Known credentials that do not allow the operation there."""
+
+    code = "permission_denied"
+    status = 403
+
+
+class RequestError(OchreError):
+    """The server does not take the request as it is sent."""
+
+    code = "request"
+    wire_name = "ChromaError"
+    status = 400
+
+
+class PayloadTooLargeError(RequestError):
+    """The body is larger than the server allows."""
+
+    code = "payload_too_large"
+    status = 413
+
+
+class MediaTypeError(RequestError):
+    """The body is not declared as JSON."""
+
+    code = "media_type"
+    status = 415
+
+
+class RequestTimeoutError(RequestError):
+    """The request took longer than the server allows."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class OverloadedError(OchreError):
+    """The server has enough to do; try again later."""
+
+    code = "overloaded"
+    wire_name = "Backoff"
+    status = 429
+
+
+class UnreachableError(OchreError, ConnectionError):
+    """The server does not answer, or the connection broke."""
+
+    code = "unreachable"
     wire_name = "ChromaError"
     status = 503
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ochre.cli import model
+from ochre.cli import keys, model, serve
 from ochre.cli.output import complain, say
 from ochre.errors import OchreError
 from ochre.version import __version__
@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An embedding database that several processes can open at once.",
 )
+app.command("run")(serve.with_options(serve.run))
+app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 
 

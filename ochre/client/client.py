@@ -189,8 +189,8 @@ class Client:
             parse_collection_name(name),
             parsed_metadata,
             _with_space(settings, parsed_metadata, function),
-            get_or_create,
-            overwrite_metadata,
+            get_or_create=get_or_create,
+            overwrite_metadata=overwrite_metadata,
         )
         return self._opened(self._engine.create_collection(request), function, data_loader)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -174,14 +175,22 @@ class Collection:
     ) -> Iterator[GetResult]:
         """Walk all records that match, in insertion order, `batch_size` at a time.
 
-        It stays right while others write: it yields each record that was there when the scan began and still is, and
-        still matches, once, as it is when the scan reaches it.
+        It stays right while others write: it yields each record that was there when the scan began, once, if it is
+        still there and matches when the scan reaches it, and as it is then.
         """
         wanted = parse_include(include, "scan")
         size = normalize.parse_batch_size(batch_size)
         request = ScanRecords(self.id, parse_filters(where, where_document), size, wanted.fields)
-        load = self._loader(wanted, required=True)
-        return (present.get_result(batch, wanted, load) for batch in self._engine.scan(request))
+        return self._walk(request, wanted, self._loader(wanted, required=True))
+
+    def _walk(self, request: ScanRecords, wanted: Include, load: present.Load | None) -> Iterator[GetResult]:
+        while True:
+            reply = self._engine.scan(request)
+            if reply.batch.ids:
+                yield present.get_result(reply.batch, wanted, load)
+            if reply.cursor is None:
+                return
+            request = replace(request, cursor=reply.cursor)
 
     def query(
         self,

@@ -6,6 +6,7 @@ Functions here take a `Session` and run inside its transaction; they know nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ import msgspec
 from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, StorageError
 from ochre.local.schema import MAX_COLLECTION_KEY, ORDINAL_BITS
 from ochre.local.session import Session
-from ochre.model.configuration import stored_configuration, update_configuration
+from ochre.model.configuration import Configuration, stored_configuration, update_configuration
 from ochre.model.records import Scalar
 from ochre.model.requests import (
     DEFAULT_DATABASE,
@@ -24,6 +25,7 @@ from ochre.model.requests import (
     Database,
     ModifyCollection,
 )
+from ochre.model.schema import Schema, stored_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class CollectionRow:
 
 
 _COLUMNS = """
-SELECT c.key, c.id, c.name, d.tenant, d.name, c.metadata, c.configuration, c.dimension,
+SELECT c.key, c.id, c.name, d.tenant, d.name, c.metadata, c.configuration, c.schema, c.dimension,
        c.next_ordinal, c.next_slot, c.records, c.head
 FROM collections AS c JOIN databases AS d ON d.key = c.database
 """
@@ -185,7 +187,7 @@ def _insert(session: Session, request: CreateCollection, database: int) -> Colle
         raise StorageError(f"the folder has used up its {MAX_COLLECTION_KEY} collection keys; start another folder")
     collection = uuid4()
     session.execute(
-        "INSERT INTO collections (key, id, database, name, metadata, configuration) VALUES (?,?,?,?,?,?)",
+        "INSERT INTO collections (key, id, database, name, metadata, configuration, schema) VALUES (?,?,?,?,?,?,?)",
         (
             key,
             str(collection),
@@ -193,6 +195,7 @@ def _insert(session: Session, request: CreateCollection, database: int) -> Colle
             request.name,
             _metadata_json(request.metadata),
             _json(request.configuration.to_dict()),
+            _json(request.schema.to_dict()),
         ),
     )
     return get_collection(session, collection)
@@ -245,24 +248,42 @@ def save_progress(session: Session, row: CollectionRow) -> None:
     session.collections.clear()
 
 
+def save_schema(session: Session, row: CollectionRow, schema: Schema) -> None:
+    """Store a schema that has taken up new metadata keys."""
+    session.execute("UPDATE collections SET schema=? WHERE key=?", (_json(schema.to_dict()), row.key))
+    session.collections.clear()
+
+
 def _select(session: Session, where: str, bindings: tuple[str | int, ...]) -> list[CollectionRow]:
     rows = session.execute(_COLUMNS + where, bindings)
     return [_row(row) for row in rows]
 
 
 def _row(row: tuple[Any, ...]) -> CollectionRow:
-    key, id_, name, tenant, database, metadata, configuration, dimension, ordinal, slot, records, head = row
+    key, id_, name, tenant, database, metadata, configuration, schema, dimension, ordinal, slot, records, head = row
     info = CollectionInfo(
         id=UUID(str(id_)),
         name=str(name),
         tenant=str(tenant),
         database=str(database),
         metadata=None if metadata is None else msgspec.json.decode(str(metadata), type=dict[str, Scalar]),
-        configuration=stored_configuration(msgspec.json.decode(str(configuration))),
+        configuration=_configuration(str(configuration)),
+        schema=_schema(str(schema)),
         dimension=None if dimension is None else int(dimension),
         head=int(head),
     )
     return CollectionRow(info, int(key), int(ordinal), int(slot), int(records))
+
+
+# Rows are read again after every commit of anybody; these parts hardly ever change.
+@lru_cache(maxsize=1024)
+def _configuration(text: str) -> Configuration:
+    return stored_configuration(msgspec.json.decode(text))
+
+
+@lru_cache(maxsize=1024)
+def _schema(text: str) -> Schema:
+    return stored_schema(msgspec.json.decode(text))
 
 
 def _metadata_json(metadata: dict[str, Scalar | None] | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from ochre.local import catalog, log
 from ochre.local.arena import arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
-from ochre.local.read import Reader, batches
+from ochre.local.read import Reader
 from ochre.local.session import Session
 from ochre.local.state import CollectionState, StaleSnapshotError
 from ochre.model.requests import (
@@ -30,6 +30,7 @@ from ochre.model.requests import (
     QueryReply,
     RecordBatch,
     ScanRecords,
+    ScanReply,
     WriteRecords,
 )
 from ochre.settings import Settings
@@ -213,17 +214,9 @@ class LocalEngine:
         row = self._file.cached(request.collection)
         return row.records if row is not None else self._ask(request.collection, lambda reader: reader.count(request))
 
-    def scan(self, request: ScanRecords) -> Iterator[RecordBatch]:
-        """Yield all records that were there when the scan began and still match when it reaches them."""
-        get = GetRecords(request.collection, filter=request.filter, include=request.include)
-        ordinals = self._ask(request.collection, lambda reader: reader.select(get))
-        for part in batches(ordinals, request.batch_size):
-            batch = self._ask(
-                request.collection,
-                lambda reader, part=part: reader.fetch(reader.still_matching(part, get), get.include),  # type: ignore[misc]
-            )
-            if batch.ids:
-                yield batch
+    def scan(self, request: ScanRecords) -> ScanReply:
+        """Return the next records of a walk: those that were there when it began and match when it reaches them."""
+        return self._ask(request.collection, lambda reader: reader.scan(request))
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 

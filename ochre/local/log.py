@@ -25,6 +25,7 @@ from ochre.local.schema import MAX_ORDINAL
 from ochre.local.session import Session
 from ochre.model.records import merge_metadata
 from ochre.model.requests import WriteRecords
+from ochre.model.schema import value_types
 from ochre.model.vectors import Matrix
 
 RETAINED_CHANGES = 65_536
@@ -76,6 +77,7 @@ def write(session: Session, row: CollectionRow, request: WriteRecords, arena_of:
         check_dimension(row.info.dimension, request.vectors)
     if not request.ids:
         return False
+    _take_up_keys(session, row, request)
     if (
         request.kind == "add"
         and len(set(request.ids)) == len(request.ids)
@@ -87,6 +89,13 @@ def write(session: Session, row: CollectionRow, request: WriteRecords, arena_of:
         return False
     _lay_down(session, row, request, drafts, arena_of, sync=sync)
     return True
+
+
+def _take_up_keys(session: Session, row: CollectionRow, request: WriteRecords) -> None:
+    if request.metadatas is not None:
+        schema = row.info.schema.discovered(value_types(request.metadatas))
+        if schema is not row.info.schema:
+            catalog.save_schema(session, row, schema)
 
 
 def check_dimension(dimension: int, vectors: Matrix) -> None:
@@ -174,7 +183,8 @@ def _revise(draft: _Draft, request: WriteRecords, index: int) -> None:
     if request.uris is not None and request.uris[index] is not None:
         draft.uri = request.uris[index]
     if request.vectors is not None:
-        draft.vector = index
+        row = index if request.rows is None else request.rows[index]
+        draft.vector = draft.vector if row is None else row
 
 
 def _lay_down(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -19,8 +18,10 @@ from ochre.local.log import Ordinals
 from ochre.local.matching import matching
 from ochre.local.session import Session
 from ochre.local.state import CollectionState, View
+from ochre.model.filters import Filter
 from ochre.model.requests import (
     CountRecords,
+    Cursor,
     DeleteRecords,
     Explanation,
     Field,
@@ -29,9 +30,15 @@ from ochre.model.requests import (
     QueryRecords,
     QueryReply,
     RecordBatch,
+    ScanRecords,
+    ScanReply,
 )
 from ochre.model.text import preview
 from ochre.model.vectors import Matrix, SparseVector
+
+
+_SCAN_STEP = 4096
+"""Records that a scan with a filter looks at first."""
 
 
 class Reader:
@@ -51,7 +58,7 @@ class Reader:
         stop = None if request.limit is None else offset + request.limit
         if request.ids is not None and request.filter is None and not order_by:
             return self._find(request.ids)[offset:stop]
-        view = self._state.view(self._session, self._row, request.filter, order_by)
+        view = self._view(request.filter, order_by)
         if request.ids is None and request.filter is None and not order_by:
             return view.roster.ordinals[view.roster.page(offset, request.limit)]
         within = None if request.ids is None else self._within(view, request.ids)
@@ -71,15 +78,31 @@ class Reader:
         """Return how many records match."""
         if request.filter is None:
             return self._row.records
-        view = self._state.view(self._session, self._row, request.filter)
+        view = self._view(request.filter)
         return len(matching(self._session, self._row, view, request.filter))
 
-    def still_matching(self, ordinals: Ordinals, request: GetRecords) -> Ordinals:
-        """Return those among `ordinals` (ascending) that exist and match the request's filter now."""
-        view = self._state.view(self._session, self._row, request.filter)
-        positions = view.roster.positions(ordinals)
-        kept = matching(self._session, self._row, view, request.filter, positions[positions >= 0])
-        return view.roster.ordinals[kept]
+    def scan(self, request: ScanRecords) -> ScanReply:
+        """Return the next records of a walk."""
+        cursor = request.cursor or Cursor(-1, self._row.next_ordinal)
+        view = self._view(request.filter)
+        ordinals = view.roster.ordinals
+        start = int(np.searchsorted(ordinals, cursor.after, side="right"))
+        stop = int(np.searchsorted(ordinals, cursor.until, side="left"))
+        found = np.empty(0, np.int64)
+        step = max(4 * request.batch_size, _SCAN_STEP)  # so that a filter on documents reads no more than it must
+        while start < stop and len(found) <= request.batch_size:
+            within = np.arange(start, min(start + step, stop))
+            found = np.concatenate([found, matching(self._session, self._row, view, request.filter, within)])
+            start, step = start + step, 2 * step
+        chosen = ordinals[found[: request.batch_size]]
+        more = len(found) > request.batch_size
+        return ScanReply(
+            self.fetch(chosen, request.include), Cursor(int(chosen[-1]), cursor.until) if more else None
+        )
+
+    def _view(self, filter_: Filter | None, order_by: Sequence[OrderKey] = ()) -> View:
+        self._row.info.schema.check(filter_)
+        return self._state.view(self._session, self._row, filter_, order_by)
 
     def _find(self, ids: Sequence[str]) -> Ordinals:
         found = log.find(self._session, self._row, ids)
@@ -126,7 +149,7 @@ class Reader:
                 request, [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(request.vectors), 0, clock
             )
         log.check_dimension(dimension, request.vectors)
-        view = self._state.view(self._session, self._row, request.filter)
+        view = self._view(request.filter)
         candidates = self._candidates(view, request)
         clock.lap("filter")
         found = self._nearest(view, candidates, request)
@@ -239,8 +262,3 @@ class _Clock:
         self.seconds[stage] = now - self._last
         self._last = now
 
-
-def batches(ordinals: Ordinals, size: int) -> list[Ordinals]:
-    """Cut `ordinals` into pieces of at most `size`."""
-    bounds = [*range(0, len(ordinals), size), len(ordinals)]
-    return [ordinals[start:stop] for start, stop in pairwise(bounds)]

@@ -40,6 +40,7 @@ CREATE TABLE collections (
   name TEXT NOT NULL,
   metadata TEXT,
   configuration TEXT NOT NULL,
+  schema TEXT NOT NULL,
   dimension INTEGER,
   next_ordinal INTEGER NOT NULL DEFAULT 0,
   next_slot INTEGER NOT NULL DEFAULT 0,

@@ -290,3 +290,43 @@ def compile_pattern(pattern: str, fail: Callable[[str], Exception] = InvalidArgu
             f"the regular expression {preview(pattern)} does not compile: {reason:.120}; RE2 syntax has no "
             "look-around and no back-references, and repeats of large parts have to be shortened"
         ) from error
+
+
+def to_where(filter_: Filter | None) -> dict[str, Any] | None:
+    """Return the `where` that parses to this filter; None for none.
+
+    Raises:
+        InvalidArgumentError: a complement that the grammar has no operator for; the parser makes none.
+    """
+    if filter_ is None:
+        return None
+    if isinstance(filter_, And | Or):
+        return {"$and" if isinstance(filter_, And) else "$or": [to_where(part) for part in filter_.parts]}
+    if isinstance(filter_, Not):
+        return _negated(filter_.part)
+    if isinstance(filter_, DocumentContains):
+        return {"#document": {"$contains": filter_.text}}
+    if isinstance(filter_, DocumentMatches):
+        return {"#document": {"$regex": filter_.pattern}}
+    if isinstance(filter_, Exists):
+        return {filter_.key: {"$exists": True}}
+    if isinstance(filter_, In):
+        return {filter_.key: {"$in": list(filter_.operands)}}
+    operator = "contains" if isinstance(filter_, ArrayContains) else filter_.comparison
+    return {filter_.key: {f"${operator}": filter_.operand}}
+
+
+_NEGATIONS = {"$eq": "$ne", "$in": "$nin", "$contains": "$not_contains", "$regex": "$not_regex"}
+
+
+def _negated(part: Filter) -> dict[str, Any]:
+    positive = to_where(part)
+    assert positive is not None
+    ((key, condition),) = positive.items()
+    if key not in {"$and", "$or"}:
+        ((operator, operand),) = condition.items()
+        if operator == "$exists":
+            return {key: {"$exists": not operand}}
+        if operator in _NEGATIONS:
+            return {key: {_NEGATIONS[operator]: operand}}
+    raise InvalidArgumentError(f"the complement of {preview(positive)} has no operator: write out its opposite")

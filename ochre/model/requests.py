@@ -13,6 +13,7 @@ from uuid import UUID
 from ochre.model.configuration import Configuration
 from ochre.model.filters import Filter
 from ochre.model.records import MetadataPatch, Scalar
+from ochre.model.schema import Schema
 from ochre.model.vectors import Matrix
 
 Field = Literal["documents", "embeddings", "metadatas", "uris"]
@@ -48,6 +49,7 @@ class CollectionInfo:
     database: str
     metadata: dict[str, Scalar] | None
     configuration: Configuration
+    schema: Schema
     dimension: int | None
     head: int
 
@@ -65,6 +67,7 @@ class CreateCollection:
     name: str
     metadata: dict[str, Scalar | None] | None
     configuration: Configuration
+    schema: Schema = Schema()
     get_or_create: bool = False
     overwrite_metadata: bool = False
 
@@ -93,6 +96,8 @@ class WriteRecords:
         vectors: `(n, d)`, or None (update only) to keep the stored ones.
         documents, uris: None entries set nothing and keep what is stored.
         metadatas: merged into what is stored; a None value deletes its key.
+        rows: which of the vectors each record has, None for a record that keeps its own (update only). None: the i-th
+            record has the i-th vector.
     """
 
     collection: UUID
@@ -102,6 +107,7 @@ class WriteRecords:
     documents: Sequence[str | None] | None = None
     metadatas: Sequence[MetadataPatch | None] | None = None
     uris: Sequence[str | None] | None = None
+    rows: Sequence[int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +181,31 @@ class QueryRecords:
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a walk through a collection stands; an engine's own affair.
+
+    Attributes:
+        after: of the last record that was returned.
+        until: of the first record that was not there when the walk began.
+    """
+
+    after: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class ScanRecords:
-    """Walk all records that match, in insertion order, `batch_size` at a time."""
+    """Walk all records that match, in insertion order, at most `batch_size` at a time.
+
+    Attributes:
+        cursor: what the last reply held; None to begin.
+    """
 
     collection: UUID
     filter: Filter | None = None
     batch_size: int = 1000
     include: frozenset[Field] = frozenset()
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +213,7 @@ class RecordBatch:
     """Records as columns.
 
     Attributes:
-        vectors: `(n, d)`; `(0, d)` when there are none, `(0, 0)` in a collection without a dimension.
+        vectors: `(n, d)`; `(0, d)` or `(0, 0)` when there are none.
     """
 
     ids: list[str]
@@ -197,6 +221,14 @@ class RecordBatch:
     documents: list[str | None] | None = None
     metadatas: list[dict[str, Any] | None] | None = None
     uris: list[str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReply:
+    """One step of a walk, and where it goes on; a cursor of None is the end."""
+
+    batch: RecordBatch
+    cursor: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,6 +35,7 @@ from ochre.model.requests import (
     CollectionInfo,
     CountRecords,
     CreateCollection,
+    Cursor,
     Database,
     DeleteRecords,
     Explanation,
@@ -46,17 +47,20 @@ from ochre.model.requests import (
     QueryReply,
     RecordBatch,
     ScanRecords,
+    ScanReply,
     WriteRecords,
 )
+from ochre.model.schema import value_types
 from ochre.model.vectors import Matrix, Space
 
 
 @dataclass
 class Record:
-    """A record, as it stands."""
+    """A record, as it stands. `birth` counts insertions."""
 
     id: str
     vector: Matrix
+    birth: int
     document: str | None = None
     uri: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -81,6 +85,7 @@ class Oracle:
         self._tenants = {DEFAULT_TENANT}
         self._databases = {(DEFAULT_TENANT, DEFAULT_DATABASE): Database(uuid4(), DEFAULT_DATABASE, DEFAULT_TENANT)}
         self._shelves: dict[UUID, Shelf] = {}
+        self._births = 0
 
     # -- tenants and databases ----------------------------------------------------------------------------------
 
@@ -142,6 +147,7 @@ class Oracle:
             request.database,
             _kept(request.metadata),
             request.configuration,
+            request.schema,
             None,
             0,
         )
@@ -209,9 +215,12 @@ class Oracle:
                 continue
             if not known:
                 assert request.vectors is not None
-                shelf.records[id_] = Record(id_, request.vectors[index].copy())
+                shelf.records[id_] = Record(id_, request.vectors[index].copy(), self._births)
+                self._births += 1
             _revise(shelf.records[id_], request, index)
             changed = True
+        if request.metadatas is not None:
+            shelf.info = replace(shelf.info, schema=shelf.info.schema.discovered(value_types(request.metadatas)))
         if changed:
             dimension = shelf.info.dimension
             if request.vectors is not None:
@@ -258,19 +267,20 @@ class Oracle:
         """Return how many records match."""
         return len(_select(self._shelf(request.collection), None, request.filter))
 
-    def scan(self, request: ScanRecords) -> Iterator[RecordBatch]:
-        """Yield all records that were there when the scan began and still match when it reaches them."""
-        names = [record.id for record in _select(self._shelf(request.collection), None, request.filter)]
-        first = {id_: self._shelf(request.collection).records[id_] for id_ in names}
-        for start in range(0, len(names), request.batch_size):
-            shelf = self._shelf(request.collection)
-            there = [
-                shelf.records[id_]
-                for id_ in names[start : start + request.batch_size]
-                if shelf.records.get(id_) is first[id_] and holds(request.filter, first[id_])
-            ]
-            if there:
-                yield _batch(shelf, there, request.include)
+    def scan(self, request: ScanRecords) -> ScanReply:
+        """Return the next records of a walk."""
+        shelf = self._shelf(request.collection)
+        cursor = request.cursor or Cursor(-1, self._births)
+        left = [
+            record
+            for record in _select(shelf, None, request.filter)
+            if cursor.after < record.birth < cursor.until
+        ]
+        batch = left[: request.batch_size]
+        more = len(left) > len(batch)
+        return ScanReply(
+            _batch(shelf, batch, request.include), Cursor(batch[-1].birth, cursor.until) if more else None
+        )
 
     def reset(self) -> None:
         """Delete everything and recreate the default tenant and database."""
@@ -302,8 +312,9 @@ def _check_dimension(info: CollectionInfo, vectors: Matrix) -> None:
 
 
 def _revise(record: Record, request: WriteRecords, index: int) -> None:
-    if request.vectors is not None:
-        record.vector = request.vectors[index].copy()
+    row = index if request.rows is None else request.rows[index]
+    if request.vectors is not None and row is not None:
+        record.vector = request.vectors[row].copy()
     if request.documents is not None and request.documents[index] is not None:
         record.document = request.documents[index]
     if request.uris is not None and request.uris[index] is not None:
@@ -316,6 +327,7 @@ def _revise(record: Record, request: WriteRecords, index: int) -> None:
 
 
 def _select(shelf: Shelf, ids: Sequence[str] | None, filter_: Filter | None) -> list[Record]:
+    shelf.info.schema.check(filter_)
     wanted = None if ids is None else set(ids)
     records = shelf.records.values()
     return [record for record in records if (wanted is None or record.id in wanted) and holds(filter_, record)]

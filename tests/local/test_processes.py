@@ -254,18 +254,17 @@ def test_a_collection_deleted_by_another_process_keeps_no_file_open(tmp_path: Pa
 
 
 def test_scan_stays_right_while_others_write(engine: LocalEngine, collection) -> None:
-    from ochre.model.requests import ScanRecords
+    from ochre.model.requests import ScanRecords, WriteRecords
+    from ochre.testing.contract import walk
 
     add(engine, collection, range(100))
     filter_ = parse_filters({"n": {"$lt": 1000}}, None)
     seen: list[str] = []
-    for batch in engine.scan(ScanRecords(collection, filter_, batch_size=10)):
+    for batch in walk(engine, ScanRecords(collection, filter_, batch_size=10)):
         seen += batch.ids
         if len(seen) == 10:
             engine.delete(DeleteRecords(collection, ids=[f"id{n}" for n in range(15, 20)]))
             add(engine, collection, range(200, 210))
-            from ochre.model.requests import WriteRecords
-
             engine.write(WriteRecords(collection, "update", ["id50"], None, metadatas=[{"n": 5000}]))
     assert seen == [f"id{n}" for n in range(100) if n not in {15, 16, 17, 18, 19, 50}]
 

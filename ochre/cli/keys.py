@@ -1,0 +1,66 @@
+"""`ochre keys`: the API keys of a folder's server."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ochre.cli.output import say
+from ochre.errors import InvalidArgumentError
+
+app = typer.Typer(no_args_is_help=True, help="The API keys that open a server. They are stored as hashes.")
+
+Folder = Annotated[Path, typer.Option("--path", help="The database folder.")]
+
+
+def _store(path: Path) -> Any:
+    from ochre.server.keys import KeyStore
+
+    return KeyStore(path.expanduser().absolute())
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Whom the key is for.")],
+    path: Folder = Path("./data"),
+    scope: Annotated[str, typer.Option(help="The most it allows: read, write or admin.")] = "read",
+    tenant: Annotated[str | None, typer.Option(help="The only tenant it opens.")] = None,
+    database: Annotated[str | None, typer.Option(help="The only database it opens; with --tenant.")] = None,
+    collection: Annotated[str | None, typer.Option(help="The only collection it opens; with --database.")] = None,
+) -> None:
+    """Create a key and print it, this once.
+
+    A server that was started before the first key was created has to be started again to ask for keys.
+
+    Example: ochre keys create notebook --scope write
+    """
+    if scope not in {"read", "write", "admin"}:
+        raise InvalidArgumentError(f"scope is {scope!r}: expected read, write or admin")
+    _, secret = _store(path).create(name, scope, tenant, database, collection)
+    say(secret)
+
+
+@app.command("list")
+def list_(path: Folder = Path("./data")) -> None:
+    """List the keys: id, scope, where they lead, date of creation (UTC), name.
+
+    Example: ochre keys list
+    """
+    for key in _store(path).list():
+        place = "/".join(part for part in (key.tenant, key.database, key.collection) if part) or "*"
+        created = time.strftime("%Y-%m-%d %H:%M", time.gmtime(key.created))
+        say(f"{key.id}  {key.scope:5}  {place}  {created}  {key.name}")
+
+
+@app.command()
+def revoke(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="As `ochre keys list` shows it.")], path: Folder = Path("./data")
+) -> None:
+    """Revoke a key: servers stop taking it within a second.
+
+    Example: ochre keys revoke 3f9a0c21
+    """
+    _store(path).revoke(id_)

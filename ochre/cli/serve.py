@@ -1,0 +1,126 @@
+"""`ochre run`: the server. Its options are the server's settings."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+import typer
+
+from ochre.cli.output import complain
+from ochre.connect import open_engine
+from ochre.errors import InvalidArgumentError, StorageError
+from ochre.settings import Settings
+
+_HANDED_DOWN = "_OCHRE_WORKER_SETTINGS"
+"""Tells worker processes what they were started with."""
+
+
+def run(config: Path | None = None, **flags: Any) -> None:
+    """Serve a folder over HTTP, with Chroma's protocol.
+
+    Settings come from these options, from environment variables (OCHRE_ and the option's name, OCHRE_PORT) and from a
+    YAML file, in this order. Chroma's configuration file is understood too.
+
+    Example: ochre run --path ./data --port 8000
+    """
+    try:
+        from ochre.server.logs import configure
+        from ochre.server.runner import run as serve
+        from ochre.server.settings import load_settings
+    except ImportError as error:
+        complain(f'the server needs {error.name}: pip install "ochre[server]"')
+        raise typer.Exit(1) from error
+    settings = load_settings(flags, os.environ, _read(config) if config else None)
+    configure(settings.log_level, settings.log_format)
+    if settings.workers == 1:
+        serve(application(settings), settings)
+        return
+    os.environ[_HANDED_DOWN] = msgspec.json.encode(settings).decode()
+    application(settings, check_only=True)  # whatever is wrong is told once, by this process
+    with tempfile.TemporaryDirectory(prefix="ochre-metrics-") as counters:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        serve("ochre.cli.serve:worker", settings)
+
+
+def application(settings: Any, *, check_only: bool = False) -> Any:
+    """Open the folder and make the application that serves it; only open and close it with `check_only`."""
+    from ochre.server.app import create_app
+    from ochre.server.auth import Authenticator
+    from ochre.server.keys import KeyStore
+
+    folder = Path(settings.path).expanduser().absolute()
+    keys = KeyStore(folder)
+    asked = settings.asks_for_keys(keys_exist=keys.exists())
+    engine = open_engine(
+        folder, Settings(settings.allow_reset, settings.synchronous, settings.busy_timeout)
+    )
+    if check_only:
+        engine.close()
+        return None
+    return create_app(engine, settings, Authenticator(keys if asked else None))
+
+
+def worker() -> Any:
+    """Make the application of one worker process."""
+    from ochre.server.logs import configure
+    from ochre.server.settings import ServerSettings
+
+    settings = msgspec.json.decode(os.environ[_HANDED_DOWN], type=ServerSettings)
+    configure(settings.log_level, settings.log_format)
+    return application(settings)
+
+
+def _read(config: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"the configuration file {config} cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise InvalidArgumentError(f"the configuration file {config} is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidArgumentError(f"the configuration file {config} holds no settings: expected lines of `name: value`")
+    return found
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every setting, and the configuration file as its argument."""
+    from ochre.server.settings import OPTIONS, ServerSettings
+
+    hints = get_type_hints(ServerSettings)
+    parameters = [
+        inspect.Parameter(
+            "config",
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None,
+            annotation=Annotated[Path | None, typer.Argument(help="a YAML file of settings", show_default=False)],
+        )
+    ]
+    for name, item in OPTIONS.items():
+        kind = hints[name] if hints[name] in {int, float, bool} else str
+        flag = "--" + name.replace("_", "-")
+        shown = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
+        option = typer.Option(
+            f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+            help=item.metadata["meaning"] + _choices(hints[name]),
+            show_default=str(shown) if shown not in (None, "", False) else False,
+        )
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+            )
+        )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    return command
+
+
+def _choices(hint: Any) -> str:
+    values = [value for value in get_args(hint) if isinstance(value, str)]
+    return f" ({', '.join(values)})" if values else ""

@@ -1,0 +1,1 @@
+"""The asynchronous remote engine: the source of the synchronous one."""

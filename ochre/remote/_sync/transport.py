@@ -1,0 +1,71 @@
+# Made by tools/unasync.py from ochre/remote/_async/transport.py: change that file, then run `make format`.
+"""Transport: requests and answers over HTTP, with retries where they are safe."""
+
+from __future__ import annotations
+
+import httpx
+
+from ochre.errors import OverloadedError, UnreachableError
+from ochre.remote._sync.compat import pause
+from ochre.wire import client_side
+
+_ATTEMPTS = 4
+_FIRST_PAUSE = 0.1  # seconds; doubles each time
+_CONNECT_SECONDS = 10.0
+
+
+class Transport:
+    """Connections to one server.
+
+    Args:
+        url: of the server, without a path of the API.
+        headers: sent with every request.
+        verify: whether a certificate must be valid, or a file of authorities to trust.
+    """
+
+    def __init__(self, url: str, headers: dict[str, str], verify: bool | str = True) -> None:
+        self._url = url
+        # A large write takes as long as it takes; only connecting has a limit.
+        timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+        limits = httpx.Limits(keepalive_expiry=40.0)
+        self._client = httpx.Client(
+            base_url=f"{url}/api/v2", headers=headers, verify=verify, timeout=timeout, limits=limits
+        )
+
+    def request(self, method: str, path: str, content: bytes | None = None) -> bytes:
+        """Send a request and return the body of the answer.
+
+        What the server refused for now is sent again, up to three times; so is a GET whose connection broke. A write
+        whose connection broke is not: it may have happened.
+
+        Raises:
+            OchreError: of the class that the server names. UnreachableError: there is no answer.
+        """
+        for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1
+            try:
+                return self._once(method, path, content)
+            except OverloadedError:
+                if last:
+                    raise
+            except UnreachableError as error:
+                if last or not (method == "GET" or isinstance(error.__cause__, httpx.ConnectError)):
+                    raise
+            pause(_FIRST_PAUSE * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, method: str, path: str, content: bytes | None) -> bytes:
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        try:
+            response = self._client.request(method, path, content=content, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise UnreachableError(
+                f"{self._url} does not answer ({error or type(error).__name__}): is the server running, and is the address right?"
+            ) from error
+        if response.status_code >= 400:
+            raise client_side.error(response.status_code, response.content)
+        return response.content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
