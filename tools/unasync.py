@@ -1,7 +1,7 @@
 """Makes the synchronous twins of asynchronous modules: `python tools/unasync.py` writes them, `--check` compares.
 
-Every module of a folder `_async` becomes one of the folder `_sync` beside it, by the substitutions below. A module named
-`compat` has a twin written by hand: it holds what really differs.
+Every module of a folder `_async` becomes one of the folder `_sync` beside it, by the substitutions below. A module
+named `compat` has a twin written by hand: it holds what really differs.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ def list_(path: Folder = Path("./data")) -> None:
 
 @app.command()
 def revoke(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `ochre keys list` shows it.")], path: Folder = Path("./data")
+    id_: Annotated[str, typer.Argument(metavar="ID", help="As `ochre keys list` shows it.")],
+    path: Folder = Path("./data"),
 ) -> None:
     """Revoke a key: servers stop taking it within a second.
 

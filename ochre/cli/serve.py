@@ -57,9 +57,7 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
     folder = Path(settings.path).expanduser().absolute()
     keys = KeyStore(folder)
     asked = settings.asks_for_keys(keys_exist=keys.exists())
-    engine = open_engine(
-        folder, Settings(settings.allow_reset, settings.synchronous, settings.busy_timeout)
-    )
+    engine = open_engine(folder, Settings(settings.allow_reset, settings.synchronous, settings.busy_timeout))
     if check_only:
         engine.close()
         return None
@@ -86,7 +84,9 @@ def _read(config: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise InvalidArgumentError(f"the configuration file {config} is not YAML: {error}") from error
     if not isinstance(found, dict):
-        raise InvalidArgumentError(f"the configuration file {config} holds no settings: expected lines of `name: value`")
+        raise InvalidArgumentError(
+            f"the configuration file {config} holds no settings: expected lines of `name: value`"
+        )
     return found
 
 

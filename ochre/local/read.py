@@ -36,7 +36,6 @@ from ochre.model.requests import (
 from ochre.model.text import preview
 from ochre.model.vectors import Matrix, SparseVector
 
-
 _SCAN_STEP = 4096
 """Records that a scan with a filter looks at first."""
 
@@ -96,9 +95,7 @@ class Reader:
             start, step = start + step, 2 * step
         chosen = ordinals[found[: request.batch_size]]
         more = len(found) > request.batch_size
-        return ScanReply(
-            self.fetch(chosen, request.include), Cursor(int(chosen[-1]), cursor.until) if more else None
-        )
+        return ScanReply(self.fetch(chosen, request.include), Cursor(int(chosen[-1]), cursor.until) if more else None)
 
     def _view(self, filter_: Filter | None, order_by: Sequence[OrderKey] = ()) -> View:
         self._row.info.schema.check(filter_)
@@ -261,4 +258,3 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[stage] = now - self._last
         self._last = now
-

@@ -67,7 +67,7 @@ class CreateCollection:
     name: str
     metadata: dict[str, Scalar | None] | None
     configuration: Configuration
-    schema: Schema = Schema()
+    schema: Schema = field(default_factory=Schema)
     get_or_create: bool = False
     overwrite_metadata: bool = False
 

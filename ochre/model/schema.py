@@ -1,9 +1,9 @@
 """A collection's schema: which indexes it has for which metadata keys, in Chroma's words.
 
 A schema decides what may be filtered: a condition whose index is switched off is refused. Everything else it can say,
-the vector index's settings and the embedding function, is the collection's configuration told a second time: `parse_schema`
-hands it over to there, and `Schema.to_public` takes it back from there. An index has a name that no other value type
-uses, so a set of indexes is a map from names to on or off.
+the vector index's settings and the embedding function, is the collection's configuration told a second time:
+`parse_schema` hands it over to there, and `Schema.to_public` takes it back from there. An index has a name that no
+other value type uses, so a set of indexes is a map from names to on or off.
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ def _entry(value: object, key: str) -> Entry:
             continue
         name = str(kind).removeprefix("#")
         if name not in INDEXES:
-            raise UnprocessableError(f"{place} has the value type {preview(kind)}: expected one of {', '.join(INDEXES)}")
+            raise UnprocessableError(
+                f"{place} has the value type {preview(kind)}: expected one of {', '.join(INDEXES)}"
+            )
         for index, setting in _mapping(indexes, f"{place}.{name}").items():
             if setting is None:
                 continue
@@ -180,7 +182,9 @@ def _entry(value: object, key: str) -> Entry:
             body = _mapping(setting, f"{place}.{name}.{plain}")
             enabled = body.get("enabled")
             if not isinstance(enabled, bool):
-                raise UnprocessableError(f"{place}.{name}.{plain}.enabled is {preview(enabled)}: expected true or false")
+                raise UnprocessableError(
+                    f"{place}.{name}.{plain}.enabled is {preview(enabled)}: expected true or false"
+                )
             entry[plain] = enabled, _mapping(body.get("config") or {}, f"{place}.{name}.{plain}.config")
     return entry
 
@@ -189,7 +193,9 @@ def _check_index(key: str, index: str, config: Mapping[str, Any], *, enabled: bo
     """Refuse an index where it cannot be; `key` is empty for the defaults."""
     if not key:
         if enabled and index in {"vector_index", "sparse_vector_index", "fts_index"}:
-            raise InvalidArgumentError(f"{index} cannot be on in the defaults of a schema: name the key that is to have it")
+            raise InvalidArgumentError(
+                f"{index} cannot be on in the defaults of a schema: name the key that is to have it"
+            )
     elif key.startswith("#") and key not in _BUILT_IN:
         raise InvalidArgumentError(f"schema key {preview(key)} begins with '#': only {DOCUMENT} and {EMBEDDING} may")
     elif key in _BUILT_IN and index not in _BUILT_IN[key]:
@@ -213,7 +219,9 @@ def _check_vector(config: Mapping[str, Any]) -> None:
         )
     hnsw, spann = config.get("hnsw"), config.get("spann")
     if hnsw is not None and spann is not None:
-        raise InvalidArgumentError("a vector_index has both 'hnsw' and 'spann': a collection has one index; leave one out")
+        raise InvalidArgumentError(
+            "a vector_index has both 'hnsw' and 'spann': a collection has one index; leave one out"
+        )
     if spann is not None:
         _check_ranges(_mapping(spann, "spann"), _SPANN_RANGES, "spann")
     if hnsw is not None:
@@ -253,9 +261,7 @@ _SPANN_RANGES: dict[str, tuple[float | None, float | None]] = {
 }
 
 
-def _check_ranges(
-    given: Mapping[str, Any], ranges: Mapping[str, tuple[float | None, float | None]], what: str
-) -> None:
+def _check_ranges(given: Mapping[str, Any], ranges: Mapping[str, tuple[float | None, float | None]], what: str) -> None:
     if given.get("quantize") not in {None, False, "none"}:
         raise InvalidArgumentError(f"{what} sets quantize: quantisation is not the user's to choose; leave it out")
     for name, (least, most) in ranges.items():
@@ -288,7 +294,7 @@ def _configuration(defaults: Entry, embedding: Entry) -> Configuration:
     known = {item.name for item in fields(Hnsw)}
     settings = {name: value for name, value in (chosen.get("hnsw") or {}).items() if value is not None}
     if unknown := settings.keys() - known:
-        raise UnprocessableError(f"unknown field {preview(sorted(unknown)[0])} in hnsw: expected {', '.join(sorted(known))}")
+        raise UnprocessableError(f"unknown field {preview(min(unknown))} in hnsw: expected {', '.join(sorted(known))}")
     if chosen.get("space") is not None:
         settings["space"] = chosen["space"]
     return Configuration(Hnsw(**settings), parse_envelope(chosen.get("embedding_function")))

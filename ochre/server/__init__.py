@@ -1,1 +1,1 @@
-"""The HTTP server: an engine behind Chroma's HTTP API, version 2. It is handed an engine and knows no other part of it."""
+"""The HTTP server: an engine behind version 2 of Chroma's HTTP API. It is handed the engine, and knows its protocol."""

@@ -81,7 +81,7 @@ class Server:
 
     def endpoint(self, operation: Operation) -> Endpoint:
         """Return the function that serves an operation."""
-        decode = decoder(operation.shape) if operation.shape else None
+        decode: Callable[[bytes], Any] | None = decoder(operation.shape) if operation.shape else None
 
         async def serve(request: Request) -> Response:
             start = time.perf_counter()
@@ -130,7 +130,9 @@ def create_app(engine: Engine, settings: ServerSettings, authenticator: Authenti
     middleware = []
     if settings.cors_allow_origins:
         middleware.append(
-            Middleware(CORSMiddleware, allow_origins=settings.cors_allow_origins, allow_methods=["*"], allow_headers=["*"])
+            Middleware(
+                CORSMiddleware, allow_origins=settings.cors_allow_origins, allow_methods=["*"], allow_headers=["*"]
+            )
         )
 
     @asynccontextmanager
@@ -141,7 +143,10 @@ def create_app(engine: Engine, settings: ServerSettings, authenticator: Authenti
         LOGGER.info("closed")
 
     app = Starlette(
-        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: faults.unknown_route}
+        routes=routes,
+        middleware=middleware,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: faults.unknown_route},
     )
     app.router.redirect_slashes = False
     return app
@@ -171,5 +176,3 @@ def _metrics(server: Server) -> Endpoint:
         return Response(content, media_type=media_type)
 
     return serve
-
-

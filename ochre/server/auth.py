@@ -89,7 +89,8 @@ class Authenticator:
         secret = _secret(headers)
         if secret is None:
             raise AuthenticationError(
-                "Forbidden: this server asks for an API key; send it as 'Authorization: Bearer KEY' or 'x-chroma-token: KEY'"
+                "Forbidden: this server asks for an API key; send it as 'Authorization: Bearer KEY' or "
+                "'x-chroma-token: KEY'"
             )
         key = self._keys.find(secret)
         if key is None:

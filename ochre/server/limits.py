@@ -60,7 +60,8 @@ class Buffer:
         """Return the whole body.
 
         Raises:
-            MediaTypeError: it is not declared as JSON. PayloadTooLargeError, RequestTimeoutError, OverloadedError: as they say.
+            MediaTypeError: it is not declared as JSON. PayloadTooLargeError, RequestTimeoutError, OverloadedError: as
+                they say.
         """
         check_media_type(request)
         declared = request.headers.get("content-length", "")

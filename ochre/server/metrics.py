@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -17,7 +25,11 @@ class Metrics:
         labels = ("operation", "status")
         self.requests = Counter("ochre_requests", "Requests answered.", labels, registry=self._registry)
         self.seconds = Histogram(
-            "ochre_request_seconds", "Seconds from head to answer.", ("operation",), registry=self._registry, buckets=_BUCKETS
+            "ochre_request_seconds",
+            "Seconds from head to answer.",
+            ("operation",),
+            registry=self._registry,
+            buckets=_BUCKETS,
         )
         self.active = Gauge(
             "ochre_requests_active", "Requests under way.", registry=self._registry, multiprocess_mode="livesum"

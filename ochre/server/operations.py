@@ -1,4 +1,4 @@
-"""The route table: every operation of the API with its path, its shapes, who may call it, and the function that does it.
+"""The route table: every operation with its path, its shapes, who may call it, and the function that does it.
 
 Routes, the OpenAPI document and access control are made of this one table. A function here runs on a worker thread: it
 takes the engine and a `Call`, and returns a body of the shape that the table names.
@@ -247,9 +247,7 @@ def create_collection(engine: Engine, call: Call, limits: Limits) -> bodies.Coll
     return outbound.collection(engine.create_collection(request))
 
 
-@operation(
-    "GET", f"{DATABASE}/collections", Access.READ, reply=list[bodies.Collection], parameters=("limit", "offset")
-)
+@operation("GET", f"{DATABASE}/collections", Access.READ, reply=list[bodies.Collection], parameters=("limit", "offset"))
 def list_collections(engine: Engine, call: Call, limits: Limits) -> list[bodies.Collection]:  # noqa: ARG001
     """List the collections of a database by name."""
     infos = engine.list_collections(call.tenant, call.database, call.number("limit"), call.number("offset") or 0)

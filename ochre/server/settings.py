@@ -37,7 +37,9 @@ class ServerSettings:
     busy_timeout: float = _option(60.0, "seconds that a write waits for other processes' writes", least=0)
     workers: int = _option(1, "server processes, all on the same folder", least=1)
     threads: int = _option(8, "requests that each process works on at once", least=1)
-    max_requests: int = _option(1024, "requests that each process takes in at once; more are told to come back", least=1)
+    max_requests: int = _option(
+        1024, "requests that each process takes in at once; more are told to come back", least=1
+    )
     max_body_bytes: int = _option(
         256 * MEBIBYTE, "the largest body of a request", least=1024, chroma=("max_payload_size_bytes",)
     )
@@ -146,13 +148,17 @@ def load_settings(
 
 
 def _from_file(config: Mapping[str, Any]) -> dict[str, Any]:
-    names = {alias: name for name, item in OPTIONS.items() for alias in item.metadata["chroma"]} | {n: n for n in OPTIONS}
+    names = {alias: name for name, item in OPTIONS.items() for alias in item.metadata["chroma"]} | {
+        n: n for n in OPTIONS
+    }
     values: dict[str, Any] = {}
     for key, value in _flat(config).items():
         if key in names:
             values[names[key]] = value
         elif key not in _IGNORED and key.split(".")[0] not in _IGNORED:
-            raise InvalidArgumentError(f"the configuration file has the unknown key {key!r}: expected {', '.join(OPTIONS)}")
+            raise InvalidArgumentError(
+                f"the configuration file has the unknown key {key!r}: expected {', '.join(OPTIONS)}"
+            )
     return values
 
 
@@ -191,8 +197,8 @@ def _refuse_old_auth(environment: Mapping[str, str]) -> None:
     for variable in environment:
         if variable.startswith(("CHROMA_SERVER_AUTH", "CHROMA_AUTH_TOKEN")):
             raise InvalidArgumentError(
-                f"{variable} is set, which this server does not understand: create an API key with `ochre keys create`, "
-                "give it to the clients, and unset the variable"
+                f"{variable} is set, which this server does not understand: create an API key with `ochre keys "
+                "create`, give it to the clients, and unset the variable"
             )
 
 

@@ -31,8 +31,8 @@ from ochre.model.requests import (
     WriteRecords,
 )
 from ochre.testing import strategies
-from ochre.testing.contract import ids_of_walk
 from ochre.testing.comparison import assert_same_batch, assert_same_reply
+from ochre.testing.contract import ids_of_walk
 from ochre.testing.oracle import Oracle
 
 ALL = frozenset({"documents", "embeddings", "metadatas", "uris"})

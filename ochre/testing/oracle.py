@@ -271,16 +271,10 @@ class Oracle:
         """Return the next records of a walk."""
         shelf = self._shelf(request.collection)
         cursor = request.cursor or Cursor(-1, self._births)
-        left = [
-            record
-            for record in _select(shelf, None, request.filter)
-            if cursor.after < record.birth < cursor.until
-        ]
+        left = [record for record in _select(shelf, None, request.filter) if cursor.after < record.birth < cursor.until]
         batch = left[: request.batch_size]
         more = len(left) > len(batch)
-        return ScanReply(
-            _batch(shelf, batch, request.include), Cursor(batch[-1].birth, cursor.until) if more else None
-        )
+        return ScanReply(_batch(shelf, batch, request.include), Cursor(batch[-1].birth, cursor.until) if more else None)
 
     def reset(self) -> None:
         """Delete everything and recreate the default tenant and database."""

@@ -13,14 +13,16 @@ U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Embeddings = Annotated[
     Raw,
     Meta(
-        description="One vector a record: an array of numbers, or a base64 text of little-endian float32. All of one form.",
+        description="One vector a record: an array of numbers, or a base64 text of little-endian float32.",
         extra_json_schema={
             "type": ["array", "null"],
             "items": {"type": ["array", "string", "null"], "items": {"type": "number"}},
         },
     ),
 ]
-Where = Annotated[Any, Meta(description="A filter, see the filter reference.", extra_json_schema={"type": ["object", "null"]})]
+Where = Annotated[
+    Any, Meta(description="A filter, see the filter reference.", extra_json_schema={"type": ["object", "null"]})
+]
 ReadField = Literal["distances", "documents", "embeddings", "metadatas", "uris"]
 NULL = Raw(b"null")
 

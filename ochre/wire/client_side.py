@@ -13,7 +13,7 @@ import numpy as np
 from ochre.errors import InvalidArgumentError, OchreError, error_class
 from ochre.model import requests
 from ochre.model.configuration import stored_configuration
-from ochre.model.filters import Filter, to_where
+from ochre.model.filters import to_where
 from ochre.model.schema import stored_schema
 from ochre.model.vectors import Matrix, SparseVector
 from ochre.wire import bodies
@@ -62,7 +62,7 @@ def get_records(request: requests.GetRecords) -> bodies.GetRecords:
         where=to_where(request.filter),
         limit=request.limit,
         offset=request.offset,
-        include=sorted(request.include),  # type: ignore[arg-type]  # fields are among what may be included
+        include=sorted(request.include),
         order_by=order or None,
     )
 
@@ -74,7 +74,7 @@ def query_records(request: requests.QueryRecords) -> bodies.QueryRecords:
         ids=None if request.ids is None else list(request.ids),
         n_results=request.n_results,
         where=to_where(request.filter),
-        include=[*sorted(request.include), "distances"],  # type: ignore[list-item]  # likewise
+        include=[*sorted(request.include), "distances"],
         exact=request.exact,
         max_distance=request.max_distance,
         explain=request.explain,
@@ -104,7 +104,9 @@ def scan_records(request: requests.ScanRecords) -> bodies.ScanRecords:
 def _embeddings(request: requests.WriteRecords) -> msgspec.Raw:
     if request.vectors is None:
         return bodies.NULL
-    texts: list[str | None] = [base64.b64encode(row.astype("<f4", copy=False).tobytes()).decode() for row in request.vectors]
+    texts: list[str | None] = [
+        base64.b64encode(row.astype("<f4", copy=False).tobytes()).decode() for row in request.vectors
+    ]
     if request.rows is not None:
         texts = [None if row is None else texts[row] for row in request.rows]
     return msgspec.Raw(encode(texts))
@@ -134,7 +136,9 @@ def collection(body: bodies.Collection) -> requests.CollectionInfo:
         InvalidArgumentError: the server is not Ochre's.
     """
     if body.settings is None:
-        raise InvalidArgumentError("the server does not describe collections as Ochre's does: use the client made for it")
+        raise InvalidArgumentError(
+            "the server does not describe collections as Ochre's does: use the client made for it"
+        )
     return requests.CollectionInfo(
         id=UUID(body.id),
         name=body.name,
@@ -148,7 +152,7 @@ def collection(body: bodies.Collection) -> requests.CollectionInfo:
     )
 
 
-def record_batch(body: bodies.GetReply, dimension: int = 0) -> requests.RecordBatch:
+def record_batch(body: bodies.GetReply) -> requests.RecordBatch:
     """Read records."""
     return _batch(body.ids, body.embeddings, body.documents, body.metadatas, body.uris)
 
@@ -166,7 +170,12 @@ def query_reply(body: bodies.QueryReply) -> requests.QueryReply:
         return [None] * len(body.ids) if values is None else values
 
     columns = zip(
-        body.ids, column(body.embeddings), column(body.documents), column(body.metadatas), column(body.uris), strict=True
+        body.ids,
+        column(body.embeddings),
+        column(body.documents),
+        column(body.metadatas),
+        column(body.uris),
+        strict=True,
     )
     explanation = None
     if body.explain is not None:

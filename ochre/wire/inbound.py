@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -27,6 +28,9 @@ from ochre.model.vectors import Matrix, SparseVector, parse_matrix
 from ochre.wire import bodies
 
 Body = TypeVar("Body")
+
+_TEXTS = re.compile(rb'\s*\[(?:\s*null\s*,)*\s*"')
+"""The beginning of an array of texts and nulls, a text among them."""
 
 _rows = msgspec.json.Decoder(list[list[float] | None])
 _texts = msgspec.json.Decoder(list[str | None])
@@ -70,16 +74,26 @@ def create_collection(body: bodies.CreateCollection, tenant: str, database: str)
 
 
 def _with_schema(value: object, configuration: Configuration) -> tuple[Schema, Configuration]:
+    """Join a schema and a configuration: only one of them may choose an index, or an embedding function."""
     if value is None:
         return Schema(), configuration
     schema, own = parse_schema(value)
-    if configuration.hnsw == type(configuration.hnsw)() and configuration.embedding_function is None:
-        return schema, own
-    if own == Configuration() and schema == Schema():
-        return schema, configuration
-    if own == configuration and schema == Schema():
-        return schema, configuration
-    raise InvalidArgumentError("schema and configuration conflict: both are set; give one of them")
+    plain = Configuration()
+    if configuration.hnsw != plain.hnsw and (schema != Schema() or own.hnsw not in {plain.hnsw, configuration.hnsw}):
+        raise InvalidArgumentError("schema and configuration conflict: both choose index settings; give one of them")
+    ours, theirs = configuration.embedding_function, own.embedding_function
+    if _is_chosen(ours) and _is_chosen(theirs) and ours != theirs:
+        raise InvalidArgumentError(
+            "schema and configuration conflict: they name different embedding functions; name one"
+        )
+    function = theirs if _is_chosen(theirs) else ours or theirs
+    hnsw = own.hnsw if configuration.hnsw == plain.hnsw else configuration.hnsw
+    return schema, Configuration(hnsw, function)
+
+
+def _is_chosen(function: Mapping[str, Any] | None) -> bool:
+    """Tell whether somebody chose an embedding function: clients name the default one unasked."""
+    return function is not None and function["type"] == "known" and function["name"] != "default"
 
 
 def update_collection(body: bodies.UpdateCollection, collection: UUID) -> requests.ModifyCollection:
@@ -103,8 +117,8 @@ def collection_metadata(value: Mapping[str, Any] | None, *, update: bool = False
         check_key(key)
         if isinstance(item, list) or (isinstance(item, dict) and {"indices", "values"} <= item.keys()):
             raise InvalidArgumentError(
-                f"metadata[{key!r}] is {preview(item)}: a collection's metadata holds scalars; arrays and sparse vectors "
-                "belong in the metadata of records"
+                f"metadata[{key!r}] is {preview(item)}: a collection's metadata holds scalars; arrays and sparse "
+                "vectors belong in the metadata of records"
             )
         if isinstance(item, dict) or (item is None and not update):
             raise UnprocessableError(f"metadata[{key!r}] is {preview(item)}: expected a string, number or boolean")
@@ -135,7 +149,7 @@ def _embeddings(raw: msgspec.Raw, count: int, *, required: bool) -> tuple[Matrix
             raise UnprocessableError("embeddings is null: this operation needs an embedding a record")
         return None, None
     rows: list[Any]
-    if text.lstrip(b" \t\r\n[null,").startswith(b'"'):
+    if _TEXTS.match(text):
         rows = [None if item is None else _from_base64(item) for item in _decoded(_texts.decode, text)]
     else:
         rows = _decoded(_rows.decode, text)
@@ -205,7 +219,9 @@ def _composite(item: Any, what: str) -> MetadataValue:
             parsed = [float(element) for element in parsed]
         return parsed  # type: ignore[return-value]  # of one type, as just checked
     if not {"indices", "values"} <= item.keys() or item.get("#type", "sparse_vector") != "sparse_vector":
-        raise UnprocessableError(f"{what} is {preview(item)}: expected a string, number, boolean, array or sparse vector")
+        raise UnprocessableError(
+            f"{what} is {preview(item)}: expected a string, number, boolean, array or sparse vector"
+        )
     if not isinstance(item["indices"], list) or not isinstance(item["values"], list):
         raise UnprocessableError(f"{what} is {preview(item)}: a sparse vector has lists of indices and values")
     return SparseVector.from_dict(item)
@@ -223,7 +239,9 @@ def get_records(body: bodies.GetRecords, collection: UUID) -> requests.GetRecord
 
 def query_records(body: bodies.QueryRecords, collection: UUID) -> requests.QueryRecords:
     """Parse a query; `(0, 0)` vectors when there are none."""
-    vectors = parse_matrix(body.query_embeddings, "query_embeddings") if body.query_embeddings else np.empty((0, 0), "f4")
+    vectors = (
+        parse_matrix(body.query_embeddings, "query_embeddings") if body.query_embeddings else np.empty((0, 0), "f4")
+    )
     return requests.QueryRecords(
         collection,
         vectors,
@@ -262,10 +280,12 @@ def scan_records(body: bodies.ScanRecords, collection: UUID) -> requests.ScanRec
 
 def included(names: Sequence[str]) -> frozenset[requests.Field]:
     """Return the columns to fetch; distances are no column of a record."""
-    return frozenset(names) - {"distances"}  # type: ignore[return-value,arg-type]  # the shape names the others
+    return frozenset(names) - {"distances"}  # type: ignore[return-value]  # the shape names the others
 
 
-def _filter(body: bodies.GetRecords | bodies.QueryRecords | bodies.DeleteRecords | bodies.CountRecords | bodies.ScanRecords) -> Filter | None:
+def _filter(
+    body: bodies.GetRecords | bodies.QueryRecords | bodies.DeleteRecords | bodies.CountRecords | bodies.ScanRecords,
+) -> Filter | None:
     return parse_filters(body.where, body.where_document, min_branches=0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -192,7 +192,9 @@ def _decoded(content: bytes, shape: type[Reply]) -> Reply:
     try:
         return msgspec.json.decode(content, type=shape)
     except (msgspec.DecodeError, ValueError) as error:
-        raise UnreachableError(f"the server answered what this client does not understand ({error}): is it Ochre?") from error
+        raise UnreachableError(
+            f"the server answered what this client does not understand ({error}): is it Ochre?"
+        ) from error
 
 
 def _tenant(tenant: str) -> str:

@@ -60,7 +60,8 @@ class Transport:
             response = self._client.request(method, path, content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnreachableError(
-                f"{self._url} does not answer ({error or type(error).__name__}): is the server running, and is the address right?"
+                f"{self._url} does not answer ({error or type(error).__name__}): is the server running, and is the "
+                "address right?"
             ) from error
         if response.status_code >= 400:
             raise client_side.error(response.status_code, response.content)
