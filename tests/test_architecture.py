@@ -19,12 +19,21 @@ LAYERS: dict[str, int] = {
     "settings": 1,
     "engine": 2,
     "embedding": 2,
+    "wire": 2,
     "local": 3,
+    "remote": 3,
     "client": 4,
+    "server": 4,
     "connect": 5,
     "aliases": 6,
     "cli": 6,
 }
+APART = {"client": {"local", "remote"}, "server": {"local", "remote"}, "remote": {"local"}, "local": {"remote"}}
+"""Parts that a part must not import although they lie lower: clients and servers are handed an engine of any kind."""
+
+LAZY = {"remote", "server"}
+"""Parts that import heavy packages at their top, and are themselves imported on first use only."""
+
 SIDE = "testing"  # sees layers 0 to 2 only: its oracle cannot share an engine's bug
 
 HOMES: dict[str, tuple[str, ...]] = {
@@ -32,18 +41,33 @@ HOMES: dict[str, tuple[str, ...]] = {
     "apsw": ("local",),
     "hypothesis": ("testing",),
     "pytest": ("testing",),
-    "httpx": ("embedding",),
+    "httpx": ("embedding", "remote"),
+    "starlette": ("server",),
+    "uvicorn": ("server",),
+    "prometheus_client": ("server",),
+    "opentelemetry": ("server",),
+    "yaml": ("cli",),
     "onnxruntime": ("embedding",),
     "tokenizers": ("embedding",),
     "PIL": ("embedding",),
     "typer": ("cli",),
     "rich": ("cli",),
     "re2": ("model",),
-    "msgspec": ("local", "embedding"),
-    "numpy": ("model", "embedding", "local", "client", "aliases", "testing"),
+    "msgspec": ("local", "embedding", "wire", "remote", "server", "cli"),
+    "numpy": ("model", "embedding", "wire", "local", "client", "aliases", "testing"),
 }
-HEAVY = {"httpx", "onnxruntime", "tokenizers", "PIL"}
-"""Never imported at the top of a module."""
+HEAVY = {
+    "httpx",
+    "onnxruntime",
+    "tokenizers",
+    "PIL",
+    "starlette",
+    "uvicorn",
+    "prometheus_client",
+    "opentelemetry",
+    "yaml",
+}
+"""Never imported at the top of a module, except in the parts that are imported lazily as a whole."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -88,6 +112,15 @@ def test_a_module_imports_from_lower_layers_only(path: Path) -> None:
             continue
         limit = 3 if own == SIDE else LAYERS[own]
         assert LAYERS[other] < limit or other in {"errors", "version"}, f"{name_of(path)} imports {imported}"
+        assert other not in APART.get(own, ()), f"{name_of(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_lazy_parts_are_imported_on_first_use(path: Path) -> None:
+    own = part_of(name_of(path))
+    for imported in imports(path, top_only=True):
+        other = part_of(imported) if imported.startswith("ochre.") else ""
+        assert other not in LAZY or other == own, f"{name_of(path)} imports {imported} when it is itself imported"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -98,6 +131,8 @@ def test_a_package_is_imported_where_it_belongs(path: Path) -> None:
         if package in sys.stdlib_module_names or package == "ochre":
             continue
         assert own in HOMES[package], f"{name_of(path)} imports {package}"
+    if own in LAZY:
+        return
     heavy = {imported.split(".")[0] for imported in imports(path, top_only=True)} & HEAVY
     assert not heavy, f"{name_of(path)} imports {heavy} when it is itself imported"
 

@@ -17,6 +17,7 @@ from ochre.local.state import StaleSnapshotError
 from ochre.model.filters import parse_filters
 from ochre.model.requests import CountRecords, DeleteRecords, GetRecords, QueryRecords, ScanRecords, WriteRecords
 from ochre.settings import Settings
+from ochre.testing.contract import walk
 from tests.local.conftest import add, make_collection, vectors_of
 
 EVEN = parse_filters({"even": True}, None)
@@ -123,7 +124,7 @@ def test_a_scan_goes_on_over_a_roster_that_was_built_anew(engine: LocalEngine, c
     monkeypatch.setattr(state, "_COMPACT_ABOVE", 5)
     add(engine, collection, range(40))
     seen = []
-    for batch in engine.scan(ScanRecords(collection, EVEN, batch_size=4)):
+    for batch in walk(engine, ScanRecords(collection, EVEN, batch_size=4)):
         seen += batch.ids
         if len(seen) == 4:
             engine.delete(DeleteRecords(collection, ids=[f"id{n}" for n in range(30)]))
@@ -147,7 +148,7 @@ def test_a_scan_goes_on_when_its_collection_is_forgotten_in_between(tmp_path: Pa
     add(engine, one, range(10))
     add(engine, two, range(10))
     seen = []
-    for batch in engine.scan(ScanRecords(one, EVEN, batch_size=1, include=frozenset({"embeddings"}))):
+    for batch in walk(engine, ScanRecords(one, EVEN, batch_size=1, include=frozenset({"embeddings"}))):
         assert evens(engine, two)
         assert list(engine._states) == [two]
         assert batch.vectors is not None
@@ -184,7 +185,7 @@ def test_leaves_that_python_calls_equal_have_masks_of_their_own(engine: LocalEng
 
 def test_a_collection_deleted_during_a_scan_ends_it_with_not_found(engine: LocalEngine, collection: Any) -> None:
     add(engine, collection, range(10))
-    batches = engine.scan(ScanRecords(collection, batch_size=2, include=frozenset({"embeddings"})))
+    batches = walk(engine, ScanRecords(collection, batch_size=2, include=frozenset({"embeddings"})))
     assert next(batches).ids == ["id0", "id1"]
     engine.delete_collection("things", "default_tenant", "default_database")
     with pytest.raises(NotFoundError, match="does not exist"):
@@ -197,7 +198,7 @@ def test_reset_by_one_engine_is_not_found_for_another(tmp_path: Path) -> None:
     collection = make_collection(one)
     add(one, collection, range(5))
     assert evens(two, collection) == ["id0", "id2", "id4"]
-    batches = two.scan(ScanRecords(collection, batch_size=2))
+    batches = walk(two, ScanRecords(collection, batch_size=2))
     next(batches)
     one.reset()
     for call in (
