@@ -56,17 +56,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgspec": ("local", "embedding", "wire", "remote", "server", "cli"),
     "numpy": ("model", "embedding", "wire", "local", "client", "aliases", "testing"),
 }
-HEAVY = {
-    "httpx",
-    "onnxruntime",
-    "tokenizers",
-    "PIL",
-    "starlette",
-    "uvicorn",
-    "prometheus_client",
-    "opentelemetry",
-    "yaml",
-}
+HEAVY = {"httpx", "onnxruntime", "opentelemetry", "PIL", "prometheus_client", "starlette", "tokenizers", "uvicorn"}
 """Never imported at the top of a module, except in the parts that are imported lazily as a whole."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
