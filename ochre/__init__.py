@@ -20,11 +20,24 @@ from ochre.version import __version__
 if TYPE_CHECKING:
     from ochre import errors as errors
     from ochre.aliases import install_as_chromadb
-    from ochre.client.admin import AdminClient as AdminClientType
-    from ochre.client.client import Client as ClientType
-    from ochre.client.collection import Collection, Where, WhereDocument
+    from ochre.client._async.admin import AsyncAdminClient as AsyncAdminClientType
+    from ochre.client._async.client import AsyncClient as AsyncClientType
+    from ochre.client._async.collection import AsyncCollection
+    from ochre.client._sync.admin import AdminClient as AdminClientType
+    from ochre.client._sync.client import Client as ClientType
+    from ochre.client._sync.collection import Collection
+    from ochre.client.normalize import Where, WhereDocument
     from ochre.client.results import DeleteResult, ExplainedQueryResult, GetResult, QueryResult
-    from ochre.connect import AdminClient, Client, EphemeralClient, PersistentClient
+    from ochre.connect import (
+        AdminClient,
+        AsyncAdminClient,
+        AsyncClient,
+        AsyncHttpClient,
+        Client,
+        EphemeralClient,
+        HttpClient,
+        PersistentClient,
+    )
     from ochre.embedding.base import EmbeddingFunction
     from ochre.embedding.default import DefaultEmbeddingFunction
     from ochre.embedding.loaders import ImageLoader
@@ -36,8 +49,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdminClient": "ochre.connect",
+    "AsyncAdminClient": "ochre.connect",
+    "AsyncClient": "ochre.connect",
+    "AsyncCollection": "ochre.client._async.collection",
+    "AsyncHttpClient": "ochre.connect",
     "Client": "ochre.connect",
-    "Collection": "ochre.client.collection",
+    "Collection": "ochre.client._sync.collection",
     "DEFAULT_DATABASE": "ochre.model.requests",
     "DEFAULT_TENANT": "ochre.model.requests",
     "DefaultEmbeddingFunction": "ochre.embedding.default",
@@ -46,24 +63,36 @@ _HOMES = {
     "EphemeralClient": "ochre.connect",
     "ExplainedQueryResult": "ochre.client.results",
     "GetResult": "ochre.client.results",
+    "HttpClient": "ochre.connect",
     "ImageLoader": "ochre.embedding.loaders",
     "OchreError": "ochre.errors",
     "PersistentClient": "ochre.connect",
     "QueryResult": "ochre.client.results",
     "Settings": "ochre.settings",
     "SparseVector": "ochre.model.vectors",
-    "Where": "ochre.client.collection",
-    "WhereDocument": "ochre.client.collection",
+    "Where": "ochre.client.normalize",
+    "WhereDocument": "ochre.client.normalize",
     "install_as_chromadb": "ochre.aliases",
     "register_embedding_function": "ochre.embedding.registry",
 }
-_RENAMED = {"AdminClientType": ("ochre.client.admin", "AdminClient"), "ClientType": ("ochre.client.client", "Client")}
+_RENAMED = {
+    "AdminClientType": ("ochre.client._sync.admin", "AdminClient"),
+    "AsyncAdminClientType": ("ochre.client._async.admin", "AsyncAdminClient"),
+    "AsyncClientType": ("ochre.client._async.client", "AsyncClient"),
+    "ClientType": ("ochre.client._sync.client", "Client"),
+}
 
 __all__ = [
     "DEFAULT_DATABASE",
     "DEFAULT_TENANT",
     "AdminClient",
     "AdminClientType",
+    "AsyncAdminClient",
+    "AsyncAdminClientType",
+    "AsyncClient",
+    "AsyncClientType",
+    "AsyncCollection",
+    "AsyncHttpClient",
     "Client",
     "ClientType",
     "Collection",
@@ -73,6 +102,7 @@ __all__ = [
     "EphemeralClient",
     "ExplainedQueryResult",
     "GetResult",
+    "HttpClient",
     "ImageLoader",
     "OchreError",
     "PersistentClient",

@@ -80,7 +80,8 @@ def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
         for inner in ast.walk(node)
     }
-    inside = {inner for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for inner in ast.walk(node)}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {inner for node in functions for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if node in skipped or (top_only and node in inside):
             continue

@@ -1,7 +1,7 @@
 """Makes the synchronous twins of asynchronous modules: `python tools/unasync.py` writes them, `--check` compares.
 
-Every module of a folder `_async` becomes one of the folder `_sync` beside it, by the substitutions below. A module
-named `compat` has a twin written by hand: it holds what really differs.
+Every module of a folder `_async` becomes one of the folder `_sync` beside it, and a module `_async` becomes `_sync`, by
+the substitutions below. A module named `compat` has a twin written by hand: it holds what really differs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ SUBSTITUTIONS: list[tuple[str, str]] = [
     (r"\b__aexit__\b", "__exit__"),
     (r"\baclose\b", "close"),
     (r"\bAsyncIterator\b", "Iterator"),
-    (r"\bhttpx\.AsyncClient\b", "httpx.Client"),
     (r"\b_async\b", "_sync"),
-    (r"\bAsync(Client|Collection|AdminClient|Engine|RemoteEngine|Transport)\b", r"\1"),
+    (r"\bAsync(Client|Collection|AdminClient|Engine|Server|RemoteEngine|Transport)\b", r"\1"),
     (r"\basynchronous\b", "synchronous"),
     (r"any number of tasks of one event loop", "any number of threads"),
-    (r"; the source of the synchronous one|: the source of the synchronous one", ""),
+    (r"[;:] the source of the synchronous ones?", ""),
 ]
 
 
@@ -37,10 +36,11 @@ def main() -> int:
     check = "--check" in sys.argv[1:]
     used: set[str] = set()
     stale = []
-    for source in sorted((ROOT / "ochre").rglob("_async/*.py")):
-        if source.name == BY_HAND:
+    for source in sorted((ROOT / "ochre").rglob("*.py")):
+        parts = source.relative_to(ROOT).parts
+        if not {"_async", "_async.py"} & {*parts} or source.name == BY_HAND:
             continue
-        target = source.parent.parent / "_sync" / source.name
+        target = ROOT.joinpath(*(part.replace("_async", "_sync") for part in parts))
         text = formatted(translated(source, used), target)
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             stale.append(str(target.relative_to(ROOT)))

@@ -8,8 +8,8 @@ from ochre.aliases.configuration import CreateCollectionConfiguration, UpdateCol
 from ochre.aliases.search import *  # noqa: F403  (Chroma shows these names here too)
 from ochre.aliases.server import AsyncAdminAPI, AsyncClientAPI, AsyncServerAPI, UserIdentity
 from ochre.aliases.types import *  # noqa: F403
-from ochre.client.admin import AdminClient as AdminAPI
-from ochre.client.client import Client as ClientAPI
+from ochre.client._sync.admin import AdminClient as AdminAPI
+from ochre.client._sync.client import Client as ClientAPI
 
 __all__ = [  # noqa: PLE0604  (names of names)
     *search.__all__,

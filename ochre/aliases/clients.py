@@ -1,8 +1,8 @@
 """What `chromadb.api.client` holds: client classes that are made from settings.
 
 As in Chroma, the clients of one process whose settings name no folder work on one temporary database together. This
-module keeps it, counts its users, and removes it when the last of them closes; clients that name a folder have an
-engine of their own.
+module keeps it, counts its users, and removes it when the last of them closes; clients that name a folder or a server
+have an engine of their own.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ochre import connect
 from ochre.aliases.config import Settings
-from ochre.client.admin import AdminClient as AdminAPI
-from ochre.client.client import Client as ClientAPI
+from ochre.client._sync.admin import AdminClient as AdminAPI
+from ochre.client._sync.client import Client as ClientAPI
+from ochre.engine import Engine
 from ochre.errors import ForbiddenError
-from ochre.local.engine import LocalEngine
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
 from ochre.settings import Settings as OchreSettings
 
@@ -32,12 +31,13 @@ class _Lease:
     _temporary: _Shared | None = None
 
     def __init__(self, settings: Settings) -> None:
-        settings.check_local()
         self.settings = OchreSettings(allow_reset=settings.allow_reset)
         self._open = True
+        if connect.names_server(settings):
+            self._shared = _Shared(connect.ServerAddress.of(settings).engine(), users=1)
+            return
         if settings.is_persistent:
-            self._shared = _Shared(LocalEngine.open(Path(settings.persist_directory).absolute(), self.settings))
-            self._shared.users = 1
+            self._shared = _Shared(connect.open_engine(settings.persist_directory, self.settings), users=1)
             return
         with _Lease._lock:
             if _Lease._temporary is None:
@@ -48,7 +48,7 @@ class _Lease:
             self._shared.users += 1
 
     @property
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         return self._shared.engine
 
     def release(self) -> None:
@@ -71,10 +71,10 @@ class _Lease:
             cls._temporary = None
 
 
+@dataclass(slots=True)
 class _Shared:
-    def __init__(self, engine: LocalEngine) -> None:
-        self.engine = engine
-        self.users = 0
+    engine: Engine
+    users: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,7 @@ class Client(ClientAPI, SharedSystemClient):
             super().__init__(
                 self._lease.engine, self._lease.settings, tenant or DEFAULT_TENANT, database or DEFAULT_DATABASE
             )
+            self.set_tenant(self.tenant, self.database)
         except BaseException:
             self._lease.release()
             raise
@@ -126,15 +127,18 @@ class Client(ClientAPI, SharedSystemClient):
 
     @property
     def _identifier(self) -> str:
-        return self._chroma_settings.persist_directory if self._chroma_settings.is_persistent else "ephemeral"
+        settings = self._chroma_settings
+        if connect.names_server(settings):
+            return f"{settings.chroma_server_host}:{settings.chroma_server_http_port}"
+        return settings.persist_directory if settings.is_persistent else "ephemeral"
 
     def get_settings(self) -> Any:
         """Return the settings the client was made from."""
         return self._chroma_settings
 
     def reset(self) -> bool:
-        """Delete everything; raises `ForbiddenError` unless this client's settings have `allow_reset`."""
-        if not self._chroma_settings.allow_reset:
+        """Delete everything; raises `ForbiddenError` unless its settings, or its server's, have `allow_reset`."""
+        if not self._chroma_settings.allow_reset and not connect.names_server(self._chroma_settings):
             raise ForbiddenError(
                 "reset is off: open the client with Settings(allow_reset=True) to allow deleting everything"
             )

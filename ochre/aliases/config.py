@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Self
 
-from ochre.errors import InvalidArgumentError, InvalidTypeError, UnsupportedError
+from ochre.connect import check_server
+from ochre.errors import InvalidArgumentError, InvalidTypeError
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
 
 __all__ = ["DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings"]
@@ -14,6 +15,7 @@ _DEFAULTS: dict[str, Any] = {
     "allow_reset": False,
     "anonymized_telemetry": True,
     "chroma_api_impl": "ochre",
+    "chroma_auth_token_transport_header": None,
     "chroma_client_auth_credentials": None,
     "chroma_client_auth_provider": None,
     "chroma_db_impl": None,
@@ -21,12 +23,22 @@ _DEFAULTS: dict[str, Any] = {
     "chroma_server_host": None,
     "chroma_server_http_port": None,
     "chroma_server_ssl_enabled": False,
+    "chroma_server_ssl_verify": None,
     "environment": "",
     "is_persistent": False,
     "persist_directory": "./chroma",
 }
-_FLAGS = ("allow_reset", "anonymized_telemetry", "is_persistent")
-_FROM_ENVIRONMENT = (*_FLAGS, "chroma_api_impl", "persist_directory")
+_FLAGS = ("allow_reset", "anonymized_telemetry", "chroma_server_ssl_enabled", "is_persistent")
+_FROM_ENVIRONMENT = (
+    *_FLAGS,
+    "chroma_api_impl",
+    "chroma_auth_token_transport_header",
+    "chroma_client_auth_credentials",
+    "chroma_client_auth_provider",
+    "chroma_server_host",
+    "chroma_server_http_port",
+    "persist_directory",
+)
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _OLD_ENGINES = frozenset({"duckdb", "duckdb+parquet", "clickhouse"})
 
@@ -34,9 +46,9 @@ _OLD_ENGINES = frozenset({"duckdb", "duckdb+parquet", "clickhouse"})
 class Settings:
     """Settings as Chroma's clients take them.
 
-    `is_persistent`, `persist_directory` and `allow_reset` mean what they mean there, also as environment variables
-    (`IS_PERSISTENT` and so on). A `chroma_api_impl` that stands for a server is refused when a client is made. Every
-    other key is taken, kept, and has no effect: there is no telemetry, and no server to configure.
+    `is_persistent`, `persist_directory` and `allow_reset` mean what they mean there, and so do `chroma_api_impl`,
+    `chroma_server_*`, `chroma_client_auth_*` and `chroma_auth_token_transport_header` of a client of a server; also as
+    environment variables (`IS_PERSISTENT` and so on). Every other key is taken, kept, and has no effect.
 
     Raises:
         InvalidArgumentError: a flag that is neither true nor false, or `chroma_db_impl`, which Chroma gave up too.
@@ -71,18 +83,20 @@ class Settings:
             return settings
         raise InvalidTypeError(f"settings is {settings!r}: expected chromadb.config.Settings")
 
-    def check_local(self) -> None:
-        """Refuse settings that ask for a server, which a folder must not be taken for.
+    def of_server(self, host: str, port: int, ssl: bool, headers: dict[str, str] | None) -> Self:
+        """Return a copy that asks for a server.
 
         Raises:
-            UnsupportedError: they do.
+            InvalidArgumentError: these settings name another server.
         """
-        implementation = str(self.chroma_api_impl).lower()
-        if implementation == "rest" or "fastapi" in implementation:
-            raise UnsupportedError(
-                f"chroma_api_impl is {self.chroma_api_impl!r}, a server's client, which is not supported yet: leave it "
-                "out and use PersistentClient(path); any number of processes may have the folder open at once"
-            )
+        check_server(self, host, port)
+        return self.replaced(
+            chroma_api_impl="chromadb.api.fastapi.FastAPI",
+            chroma_server_host=host,
+            chroma_server_http_port=port,
+            chroma_server_ssl_enabled=ssl,
+            chroma_server_headers=headers,
+        )
 
     def replaced(self, **values: Any) -> Self:
         """Return a copy with other values; the original is left as it is."""

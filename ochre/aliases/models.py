@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ochre.client.collection import Collection
+from ochre.client._sync.collection import Collection
 
 __all__ = ["Collection"]

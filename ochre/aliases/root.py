@@ -15,9 +15,7 @@ from ochre.aliases.search import *  # noqa: F403  (Chroma shows these names here
 from ochre.aliases.server import (
     AsyncClientAPI,
     AsyncClientCreator,
-    AsyncHttpClient,
     CloudClient,
-    HttpClient,
     RustClient,
     TokenTransportHeader,
 )
@@ -41,7 +39,7 @@ from ochre.aliases.types import (
     Where,
     WhereDocument,
 )
-from ochre.client.collection import Collection
+from ochre.client._sync.collection import Collection
 
 __all__ = [  # noqa: PLE0604  (names of names)
     *search.__all__,
@@ -123,6 +121,33 @@ def EphemeralClient(  # noqa: N802  (Chroma's name)
 ) -> ClientCreator:
     """Open the temporary database that all such clients of the process share."""
     return ClientCreator(tenant, database, Settings.of(settings).replaced(is_persistent=False))
+
+
+def HttpClient(  # noqa: N802  (Chroma's name)
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,
+    headers: dict[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> ClientCreator:
+    """Work with the database of a server, which `ochre run` starts; not one of Chroma's."""
+    return ClientCreator(tenant, database, Settings.of(settings).of_server(host, port, ssl, headers))
+
+
+async def AsyncHttpClient(  # noqa: N802  (Chroma's name)
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,
+    headers: dict[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> AsyncClientCreator:
+    """Work with the database of a server, from the tasks of an event loop."""
+    chosen = Settings.of(settings).of_server(host, port, ssl, headers)
+    return await AsyncClientCreator.create(tenant, database, chosen)
 
 
 def AdminClient(settings: Settings | None = None) -> AdminClientCreator:  # noqa: N802  (Chroma's name)

@@ -1,11 +1,18 @@
-"""What Chroma's modules for servers hold: their clients, synchronous and asynchronous. None is supported yet."""
+"""What Chroma's modules for servers hold: asynchronous clients, made from settings, and what there is not."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any, Self
 
+from ochre import connect
+from ochre.aliases.config import Settings
 from ochre.aliases.unsupported import unsupported
-from ochre.client.client import UserIdentity
+from ochre.client._async.admin import AsyncAdminClient as AsyncAdminAPI
+from ochre.client._async.client import AsyncClient as AsyncClientAPI
+from ochre.client._async.collection import AsyncCollection
+from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT, UserIdentity
+from ochre.settings import Settings as OchreSettings
 
 __all__ = [
     "AsyncAdminAPI",
@@ -15,29 +22,56 @@ __all__ = [
     "AsyncClientCreator",
     "AsyncCollection",
     "AsyncFastAPI",
-    "AsyncHttpClient",
     "AsyncServerAPI",
     "CloudClient",
     "FastAPI",
-    "HttpClient",
     "RustClient",
     "TokenTransportHeader",
     "UserIdentity",
 ]
 
 _FOLDER = "use PersistentClient(path); any number of processes may have the folder open at once"
-_THREAD = f"{_FOLDER}, and a coroutine may call it through asyncio.to_thread"
 
-CloudClient = unsupported("CloudClient", _FOLDER)
-FastAPI = unsupported("FastAPI", _FOLDER)
-HttpClient = unsupported("HttpClient", _FOLDER)
+AsyncFastAPI = unsupported("AsyncFastAPI", "use AsyncHttpClient(host, port)")
+CloudClient = unsupported("CloudClient", f"{_FOLDER}, or HttpClient(host, port) for a server of your own")
+FastAPI = unsupported("FastAPI", "use HttpClient(host, port)")
 RustClient = unsupported("RustClient", _FOLDER)
 
-AsyncAdminAPI = AsyncAdminClient = unsupported("AsyncAdminClient", _THREAD)
-AsyncClient = AsyncClientAPI = AsyncClientCreator = unsupported("AsyncClient", _THREAD)
-AsyncCollection = unsupported("AsyncCollection", _THREAD)
-AsyncFastAPI = AsyncServerAPI = unsupported("AsyncFastAPI", _THREAD)
-AsyncHttpClient = unsupported("AsyncHttpClient", _THREAD)
+
+class AsyncClient(AsyncClientAPI):
+    """An asynchronous client of a server that is made from settings, as Chroma's is."""
+
+    _chroma_settings: Settings
+
+    @classmethod
+    async def create(
+        cls, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE, settings: Settings | None = None
+    ) -> Self:
+        """Open a client of the server that the settings name, `localhost` by default."""
+        chosen = Settings.of(settings)
+        engine = connect.ServerAddress.of(chosen).async_engine()
+        try:
+            client = await cls.open(engine, OchreSettings(allow_reset=chosen.allow_reset), tenant, database)
+        except BaseException:
+            await engine.close()
+            raise
+        client._chroma_settings = chosen
+        return client
+
+    def get_settings(self) -> Any:
+        """Return the settings the client was made from."""
+        return self._chroma_settings
+
+
+AsyncClientCreator = AsyncClient
+AsyncServerAPI = AsyncClientAPI
+
+
+class AsyncAdminClient(AsyncAdminAPI):
+    """An asynchronous admin client of a server that is made from settings, as Chroma's is."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__(connect.ServerAddress.of(Settings.of(settings)).async_engine())
 
 
 class TokenTransportHeader(Enum):

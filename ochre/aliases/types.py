@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from ochre.aliases import search
 from ochre.aliases.search import *  # noqa: F403  (Chroma shows these names here too)
-from ochre.client.admin import Database, Tenant
-from ochre.client.collection import Collection, Where, WhereDocument
-from ochre.client.normalize import parse_include, parse_n_results
-from ochre.client.results import DeleteResult, GetResult, QueryResult
+from ochre.client._sync.collection import Collection
+from ochre.client.normalize import Where, WhereDocument, parse_include, parse_n_results
+from ochre.client.results import Database, DeleteResult, GetResult, QueryResult, Tenant
 from ochre.embedding.base import EmbeddingFunction, Space, check_signature, normalize_embeddings
 from ochre.embedding.default import DefaultEmbeddingFunction
 from ochre.errors import InvalidArgumentError

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from ochre.cli.output import say
-from ochre.errors import InvalidArgumentError
 
 app = typer.Typer(no_args_is_help=True, help="The API keys that open a server. They are stored as hashes.")
 
@@ -33,12 +32,10 @@ def create(
 ) -> None:
     """Create a key and print it, this once.
 
-    A server that was started before the first key was created has to be started again to ask for keys.
+    From the first key on, servers of the folder ask for one.
 
     Example: ochre keys create notebook --scope write
     """
-    if scope not in {"read", "write", "admin"}:
-        raise InvalidArgumentError(f"scope is {scope!r}: expected read, write or admin")
     _, secret = _store(path).create(name, scope, tenant, database, collection)
     say(secret)
 

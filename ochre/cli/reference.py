@@ -1,7 +1,7 @@
-"""The reference page of the command line, made from the commands themselves.
+"""The reference pages that are made from the code: of the command line, and the server's part of the settings.
 
-`python -m ochre.cli.reference` prints it, and writes it to a file whose path is given. A test compares the page with
-the commands.
+`python -m ochre.cli.reference docs/reference/cli.md docs/reference/settings.md` brings them up to date; without an
+argument it prints the first. Tests compare the pages with the code.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Any
 import typer.main
 
 from ochre.cli.main import app
+from ochre.cli.serve import choices, shown
 
+_BEGIN, _END = "<!-- server settings: made by `make format` -->", "<!-- end -->"
 _HEAD = """# Command line
 
-Made by `python -m ochre.cli.reference docs/reference/cli.md`; change the commands, not this page.
+Made from the commands by `make format`: change them, not this page.
 
 Exit codes: 0 when all went well, 1 for an error that is explained in one message, 2 for a command that does not exist
 or lacks an argument. Results go to standard output, progress and errors to standard error.
@@ -57,15 +59,55 @@ def _help(command: Any) -> list[str]:
 
 def _row(parameter: Any) -> str:
     is_option = parameter.param_type_name == "option"
-    name = ", ".join(parameter.opts) if is_option else str(parameter.name).upper()
-    default = (
-        "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    names = (
+        [*parameter.opts, *parameter.secondary_opts] if is_option else [(parameter.metavar or parameter.name).upper()]
     )
-    return f"| `{name}` | {default} | {getattr(parameter, 'help', None) or ''} |"
+    spelt = ", ".join(f"`{name}`" for name in names)
+    return f"| {spelt} | {_default(parameter)} | {getattr(parameter, 'help', None) or ''} |"
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    told = getattr(parameter, "show_default", None)  # of an option whose value is found later
+    default = told if isinstance(told, str) else parameter.default
+    return "" if default in (None, False) else f"`{default}`"
+
+
+def with_server_settings(page: str) -> str:
+    """Return a page with its table of the server's settings renewed; it stands between two marks."""
+    head, rest = page.split(_BEGIN)
+    _, tail = rest.split(_END)
+    return f"{head}{_BEGIN}\n\n{server_settings()}\n{_END}{tail}"
+
+
+def server_settings() -> str:
+    """Return the table of the server's settings, in Markdown."""
+    from ochre.server.settings import OPTIONS
+
+    head = "| setting | flag | environment | Chroma's name | default | meaning |\n|---|---|---|---|---|---|\n"
+    return head + "".join(_setting(name, item) for name, item in OPTIONS.items())
+
+
+def _setting(name: str, item: Any) -> str:
+    from ochre.server.settings import chroma_variable
+
+    flag = f"`--{name.replace('_', '-')}`"
+    theirs = {spelt for alias in item.metadata["chroma"] for spelt in (alias, chroma_variable(alias))}
+    chroma = ", ".join(f"`{spelt}`" for spelt in sorted(theirs, key=lambda text: (text.isupper(), text)))
+    default = f"`{shown(item.default)}`" if shown(item.default) else ""
+    meaning = item.metadata["meaning"] + choices(item)
+    return f"| `{name}` | {flag} | `OCHRE_{name.upper()}` | {chroma} | {default} | {meaning} |\n"
+
+
+def main(paths: list[str]) -> None:
+    """Write the pages, each by its name, or print that of the command line."""
+    for path in map(Path, paths):
+        text = with_server_settings(path.read_text(encoding="utf-8")) if path.name == "settings.md" else reference()
+        path.write_text(text, encoding="utf-8", newline="\n")
+    if not paths:
+        sys.stdout.write(reference())
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(reference(), encoding="utf-8", newline="\n")
-    else:
-        sys.stdout.write(reference())
+    main(sys.argv[1:])

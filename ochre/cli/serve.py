@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 import typer
@@ -56,12 +57,13 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
 
     folder = Path(settings.path).expanduser().absolute()
     keys = KeyStore(folder)
-    asked = settings.asks_for_keys(keys_exist=keys.exists())
+    locked = settings.asks_for_keys(keys_exist=keys.exists())
+    authenticator = Authenticator(None if settings.auth == "off" else keys, open_until_first_key=not locked)
     engine = open_engine(folder, Settings(settings.allow_reset, settings.synchronous, settings.busy_timeout))
     if check_only:
         engine.close()
         return None
-    return create_app(engine, settings, Authenticator(keys if asked else None))
+    return create_app(engine, settings, authenticator)
 
 
 def worker() -> Any:
@@ -106,11 +108,10 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     for name, item in OPTIONS.items():
         kind = hints[name] if hints[name] in {int, float, bool} else str
         flag = "--" + name.replace("_", "-")
-        shown = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
         option = typer.Option(
             f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
-            help=item.metadata["meaning"] + _choices(hints[name]),
-            show_default=str(shown) if shown not in (None, "", False) else False,
+            help=item.metadata["meaning"] + choices(item),
+            show_default=shown(item.default) or False,
         )
         parameters.append(
             inspect.Parameter(
@@ -121,6 +122,14 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _choices(hint: Any) -> str:
-    values = [value for value in get_args(hint) if isinstance(value, str)]
-    return f" ({', '.join(values)})" if values else ""
+def choices(item: Any) -> str:
+    """Return what a setting may be, in brackets; nothing where that is not one of a few words."""
+    words = re.findall(r"'(\w+)'", item.type) if item.type.startswith("Literal") else []
+    return f" ({', '.join(words)})" if words else ""
+
+
+def shown(default: Any) -> str:
+    """Return a setting's default as the pages and the help tell it; nothing where there is none."""
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return "" if default in (None, ()) else str(default)

@@ -7,9 +7,11 @@ collection's configuration, rebuilt from its name and settings; the default one.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ochre.client.normalize import parse_configuration_argument
+from ochre.client.present import Load
 from ochre.embedding.base import check_signature, normalize_embeddings
 from ochre.embedding.registry import from_envelope, to_envelope
 from ochre.errors import InvalidArgumentError
@@ -106,13 +108,76 @@ def check_conflict(persisted: Mapping[str, Any] | None, function: Function) -> N
         )
 
 
-class Embedder:
-    """Embeds on behalf of one collection; what is rebuilt from the configuration is kept."""
+def changed_function(
+    configuration: Mapping[str, Any] | None, function: Function, persisted: Mapping[str, Any] | None
+) -> tuple[Function, dict[str, Any] | None]:
+    """Parse the changes of `modify(configuration=...)`.
 
-    def __init__(self, function: Function, persisted: Mapping[str, Any] | None) -> None:
+    Args:
+        configuration: as the user gave it.
+        function: the one that embeds so far.
+        persisted: the form in which the collection keeps it.
+
+    Returns:
+        The function that embeds from now on, and the changes with its persisted form in place of it.
+
+    Raises:
+        InvalidArgumentError: it changes what cannot change.
+    """
+    if configuration is None:
+        return function, None
+    changes = dict(parse_configuration_argument(configuration) or {})
+    if changes.get("spann") is not None:
+        raise InvalidArgumentError(
+            "Trying to update the spann configuration of a collection whose index is hnsw: pass "
+            "configuration={'hnsw': {...}}"
+        )
+    given = changes.get("embedding_function")
+    if given is None or isinstance(given, Mapping):
+        return function, changes
+    check_function(given)
+    envelope = to_envelope(given)
+    if persisted and persisted.get("type") == "known":
+        if persisted["name"] != name_of(given):
+            raise InvalidArgumentError(
+                f"The embedding function {name_of(given)!r} cannot replace {persisted['name']!r}: vectors of two "
+                "models do not compare; copy the records into a new collection"
+            )
+        given.validate_config_update(persisted["config"], envelope["config"])
+    changes["embedding_function"] = envelope
+    return given, changes
+
+
+class Embedder:
+    """Embeds and loads on behalf of one collection; what is rebuilt from the configuration is kept."""
+
+    def __init__(self, function: Function, persisted: Mapping[str, Any] | None, data_loader: Any = None) -> None:
         self._function = function
         self._persisted = persisted
+        self._data_loader = data_loader
         self._resolved: Function = None
+
+    def load(self, uris: Sequence[str | None]) -> Any:
+        """Return the data behind uris; None stays None.
+
+        Raises:
+            InvalidArgumentError: there is no data loader.
+        """
+        self._require_loader()
+        return self._data_loader(list(uris))
+
+    def loader(self, *, required: bool) -> Load | None:
+        """Return what loads data, None if there is no data loader; raises `InvalidArgumentError` if it is required."""
+        if required:
+            self._require_loader()
+        return None if self._data_loader is None else self.load
+
+    def _require_loader(self) -> None:
+        if self._data_loader is None:
+            raise InvalidArgumentError(
+                "You must set a data loader on the collection if loading from URIs: "
+                "pass data_loader=... when you open it"
+            )
 
     def function(self) -> Function:
         """Return the function that embeds.

@@ -10,9 +10,15 @@ from typing import Any, get_args
 import numpy as np
 
 from ochre.errors import InvalidArgumentError, InvalidTypeError
-from ochre.model.records import INT_MAX, check_key
+from ochre.model.records import INT_MAX, check_count, check_key
 from ochre.model.requests import Field, OrderKey
 from ochre.model.text import preview
+
+Where = Mapping[str, Any]
+"""A filter on metadata, such as `{"year": {"$gte": 1990}}`."""
+
+WhereDocument = Mapping[str, Any]
+"""A filter on documents, such as `{"$contains": "river"}`."""
 
 _FIELDS: frozenset[str] = frozenset(get_args(Field))
 _NAMES = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
@@ -106,12 +112,43 @@ def parse_configuration_argument(value: object) -> Mapping[str, Any] | None:
     return value
 
 
+def parse_schema_argument(value: Any) -> Mapping[str, Any] | None:
+    """Return a schema in its JSON form; `model.schema` parses what is in it."""
+    if value is not None and not isinstance(value, Mapping) and callable(getattr(value, "serialize_to_json", None)):
+        value = value.serialize_to_json()
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidTypeError(
+            f"Expected schema to be a dict such as {{'defaults': {{...}}, 'keys': {{...}}}}, got {preview(value)}"
+        )
+    return value
+
+
 def parse_batch_size(value: object) -> int:
     """Parse the size of a scan's batches: 1 or more."""
     number = _whole(value)
     if number is None or number < 1:
         raise InvalidArgumentError(f"Expected batch_size to be an int of 1 or more, got {preview(value)} in scan.")
     return number
+
+
+def parse_images(images: Any, count: int | None = None) -> list[Any] | None:
+    """Parse images: one array of 2 or more dimensions, or a list of them."""
+    if images is None:
+        return None
+    if hasattr(images, "ndim"):
+        images = [images]
+    if not isinstance(images, Sequence) or not images:
+        raise InvalidTypeError(
+            "Expected images to be a non-empty list of arrays; an image is an array (height, width, ...)"
+        )
+    for index, image in enumerate(images):
+        if getattr(image, "ndim", 0) < 2:
+            raise InvalidTypeError(
+                f"Expected images[{index}] to be an array of 2 or more dimensions (height, width, ...)"
+            )
+    if count is not None:
+        check_count(len(images), "images", count)
+    return list(images)
 
 
 def parse_order_by(order_by: Any) -> tuple[OrderKey, ...]:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ochre.client.normalize import Include
-from ochre.client.results import ExplainedQueryResult, GetResult, QueryResult
+from ochre.client.results import Database, ExplainedQueryResult, GetResult, QueryResult
+from ochre.model import requests
 from ochre.model.requests import QueryReply, RecordBatch
 
 Load = Callable[[list[str | None]], list[Any]]
@@ -44,6 +45,11 @@ def query_result(reply: QueryReply, include: Include, load: Load | None) -> Quer
         return result
     explained: ExplainedQueryResult = {**result, "explain": asdict(reply.explanation)}
     return explained
+
+
+def database(found: requests.Database) -> Database:
+    """Shape a database."""
+    return {"id": found.id, "name": found.name, "tenant": found.tenant}
 
 
 def _there(column: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, TypedDict
+from uuid import UUID
 
 from ochre.model.vectors import Matrix
 
@@ -61,3 +62,17 @@ class DeleteResult(TypedDict):
     """What `delete` returns: how many records there were to delete."""
 
     deleted: int
+
+
+class Tenant(TypedDict):
+    """A tenant: a group of databases."""
+
+    name: str
+
+
+class Database(TypedDict):
+    """A database: a group of collections."""
+
+    id: UUID
+    name: str
+    tenant: str

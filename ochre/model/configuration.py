@@ -130,7 +130,8 @@ def parse_configuration(value: object, metadata: Mapping[str, Any] | None = None
     Args:
         value: None, or `{"hnsw": {...} | None, "spann": {...} | None, "embedding_function": {...} | None}`; other keys
             are ignored. Of `spann` only `space` is kept: this engine builds graphs.
-        metadata: the collection's metadata; its legacy `hnsw:*` keys count where `value` has no index settings.
+        metadata: the collection's metadata; its legacy `hnsw:*` keys count where `value` has no index settings. They
+            are checked in any case.
 
     Raises:
         InvalidArgumentError, InvalidTypeError: an unknown field, a value out of range, or both index kinds at once.
@@ -144,7 +145,7 @@ def parse_configuration(value: object, metadata: Mapping[str, Any] | None = None
     legacy = _legacy_hnsw(metadata)
     envelope = parse_envelope(given.get("embedding_function"))
     explicit = _hnsw(hnsw, "hnsw") if hnsw is not None else _from_spann(spann)
-    return Configuration(legacy if explicit == Hnsw() else explicit, envelope)
+    return Configuration(legacy if spann is None and explicit == Hnsw() else explicit, envelope)
 
 
 def stored_configuration(value: Mapping[str, Any]) -> Configuration:

@@ -35,6 +35,21 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """Who a client works as.
+
+    Attributes:
+        user_id: the name of the key that a server knows it by; empty where there are no keys.
+        tenant: the tenant it works with; `*` stands for any.
+        databases: the databases it works with; `*` stands for any.
+    """
+
+    user_id: str
+    tenant: str
+    databases: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionInfo:
     """A collection as the catalog knows it.
 

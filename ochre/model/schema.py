@@ -156,6 +156,40 @@ def parse_schema(value: object) -> tuple[Schema, Configuration]:
     return Schema(defaults, merged), _configuration(_entry(given["defaults"], ""), entries.get(EMBEDDING, {}))
 
 
+def with_schema(value: object, configuration: Configuration) -> tuple[Schema, Configuration]:
+    """Join a schema, as clients send it, and the configuration beside it; None stands for the default schema.
+
+    Raises:
+        InvalidArgumentError: both choose index settings, or different embedding functions; else as `parse_schema`.
+    """
+    if value is None:
+        return Schema(), configuration
+    schema, own = parse_schema(value)
+    plain = Configuration()
+    if configuration.hnsw != plain.hnsw and (schema != Schema() or own.hnsw not in {plain.hnsw, configuration.hnsw}):
+        raise InvalidArgumentError("schema and configuration conflict: both choose index settings; give one of them")
+    ours, theirs = configuration.embedding_function, own.embedding_function
+    if _is_chosen(ours) and _is_chosen(theirs) and ours != theirs:
+        raise InvalidArgumentError(
+            "schema and configuration conflict: they name different embedding functions; name one"
+        )
+    function = theirs if _is_chosen(theirs) else ours or theirs
+    hnsw = own.hnsw if configuration.hnsw == plain.hnsw else configuration.hnsw
+    return schema, Configuration(hnsw, function)
+
+
+def _is_chosen(function: Mapping[str, Any] | None) -> bool:
+    """Tell whether somebody chose an embedding function: clients name the default one unasked."""
+    return function is not None and function["type"] == "known" and function["name"] != "default"
+
+
+def names_space(value: Mapping[str, Any]) -> bool:
+    """Tell whether a schema that `parse_schema` accepts says how distance is measured."""
+    keys = value.get("keys", value.get("key_overrides", {}))
+    entries = _entry(value["defaults"], ""), _entry(keys.get(EMBEDDING) or {}, EMBEDDING)
+    return any(entry.get("vector_index", (False, {}))[1].get("space") is not None for entry in entries)
+
+
 Entry = dict[str, tuple[bool, Mapping[str, Any]]]
 """Per index: whether it is on, and its settings."""
 
@@ -207,15 +241,16 @@ def _check_index(key: str, index: str, config: Mapping[str, Any], *, enabled: bo
     elif key != DOCUMENT and index == "fts_index" and enabled:
         raise InvalidArgumentError(f"schema key {key!r} cannot have an fts_index: only {DOCUMENT} has one")
     if index == "vector_index":
-        _check_vector(config)
+        _check_vector(key, config)
     if index == "sparse_vector_index":
         _check_sparse(config, enabled=enabled)
 
 
-def _check_vector(config: Mapping[str, Any]) -> None:
-    if config.get("source_key") not in {None, DOCUMENT}:
+def _check_vector(key: str, config: Mapping[str, Any]) -> None:
+    source = config.get("source_key")
+    if key and source is not None and source != DOCUMENT:  # that of the defaults has no effect, and Chroma takes any
         raise InvalidArgumentError(
-            f"the source_key of a vector_index is {preview(config['source_key'])}: it can only be {DOCUMENT!r}"
+            f"the source_key of a vector_index is {preview(source)}: it can only be {DOCUMENT!r}"
         )
     hnsw, spann = config.get("hnsw"), config.get("spann")
     if hnsw is not None and spann is not None:

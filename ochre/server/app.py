@@ -1,18 +1,21 @@
 """The application: routes made of the route table, each request through the same steps.
 
 Head, access, body, worker thread, answer. The event loop only moves bytes; JSON, access to the engine and the answer's
-JSON happen on a worker thread, so that one request's work does not hold up another's.
+JSON happen on a worker thread, so that one request's work does not hold up another's. Signs of life have a thread of
+their own: whoever asks whether the server lives is answered while all the others are busy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,24 +23,27 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ochre.engine import Engine
-from ochre.errors import AuthenticationError
 from ochre.server import faults, openapi
-from ochre.server.auth import Authenticator
+from ochre.server.auth import ANYBODY, Authenticator, Principal
 from ochre.server.limits import Gate
 from ochre.server.logs import LOGGER
 from ochre.server.metrics import Metrics
-from ochre.server.operations import TABLE, Access, Call, Limits, Operation
+from ochre.server.operations import TABLE, Access, Answer, Call, Limits, Operation
 from ochre.server.settings import ServerSettings
 from ochre.server.tracing import Tracer
 from ochre.wire.inbound import decoder
 
 JSON = "application/json"
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_PAGE_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
+_encode = msgspec.json.Encoder().encode
 
+Decode = Callable[[bytes], Any]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -50,60 +56,87 @@ class Server:
         self.authenticator = authenticator
         self.limits = Limits(settings.max_batch_size)
         self.gate = Gate(settings)
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.gate)
         self.tracer = Tracer(settings)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="ochre-request")
+        self.probes = ThreadPoolExecutor(1, thread_name_prefix="ochre-probe")
 
-    async def answer(self, operation: Operation, decode: Callable[[bytes], Any] | None, request: Request) -> Response:
-        """Take a request through all the steps."""
-        principal = self.authenticator.principal(request.headers)
-        if operation.access > Access.PUBLIC:
-            principal.check(operation.access, request.path_params)
-        with self.gate.hold() as buffer:
-            body = await buffer.read(request, self.settings) if decode else b""
-            self.metrics.buffered.set(self.gate.buffered)
-            call = (operation, decode, body, request.path_params, request.query_params, principal)
-            content = await asyncio.get_running_loop().run_in_executor(self.threads, self._work, *call)
-        return Response(content, operation.status, media_type=JSON)
-
-    def _work(
-        self,
-        operation: Operation,
-        decode: Callable[[bytes], Any] | None,
-        body: bytes,
-        path: Mapping[str, str],
-        query: Mapping[str, str],
-        principal: Any,
-    ) -> bytes:
-        """Do the operation, on a worker thread: from the body's bytes to the answer's."""
-        parsed = decode(body) if decode else None
-        return _encode(operation.run(self.engine, Call(path, query, parsed, principal), self.limits))
-
-    def endpoint(self, operation: Operation) -> Endpoint:
+    def operation(self, operation: Operation) -> Endpoint:
         """Return the function that serves an operation."""
-        decode: Callable[[bytes], Any] | None = decoder(operation.shape) if operation.shape else None
+        decode: Decode | None = decoder(operation.shape) if operation.shape else None
+
+        async def answer(request: Request) -> Response:
+            """Take a request through all the steps."""
+            path = {name: unquote(text) for name, text in request.path_params.items()}
+            loop = asyncio.get_running_loop()
+            if operation.access is Access.PUBLIC:
+                call = Call(path, request.query_params, None)
+                return await loop.run_in_executor(self.probes, self._work, operation, call, None, b"")
+            principal = self._principal(request)
+            if operation.access > Access.KNOWN:
+                principal.check(operation.access, path)
+            self.gate.check()  # a full house is told before its body is read
+            with self.gate.hold() as buffer:
+                body = await buffer.read(request, self.settings) if decode else b""
+                with self.gate.enter():
+                    call = Call(path, request.query_params, None, principal)
+                    return await loop.run_in_executor(self.threads, self._work, operation, call, decode, body)
+
+        return self.observed(operation.name, answer)
+
+    def _work(self, operation: Operation, call: Call, decode: Decode | None, body: bytes) -> Response:
+        """Do the operation, on a worker thread: from the body's bytes to the answer's."""
+        call.body = decode(body) if decode else None
+        reply = operation.run(self.engine, call, self.limits)
+        if isinstance(reply, Answer):
+            return Response(_encode(reply.body), reply.status, media_type=JSON)
+        return Response(_encode(reply), operation.status, media_type=JSON)
+
+    def _principal(self, request: Request) -> Principal:
+        """Return who asks, and note it for the log."""
+        principal = self.authenticator.principal(request.headers)
+        if principal is not ANYBODY:
+            request.state.key = principal.name
+        return principal
+
+    def observed(self, name: str, answer: Endpoint) -> Endpoint:
+        """Return a function that answers whatever happens, and counts, logs and traces it under a name."""
 
         async def serve(request: Request) -> Response:
             start = time.perf_counter()
-            with self.tracer.span(operation.name, request.headers) as span:
+            with self.tracer.span(name, request.headers) as span:
+                trace = span.trace or faults.trace_id(request)
                 try:
-                    with self.gate.enter():
-                        self.metrics.active.set(self.gate.requests)
-                        response = await self.answer(operation, decode, request)
+                    response = await answer(request)
                 except Exception as error:  # noqa: BLE001  (whatever happens becomes an answer)
-                    response = faults.response(error, request, operation.name)
-                finally:
-                    self.metrics.active.set(self.gate.requests)
+                    response = faults.response(error, name, trace)
+                if response.status_code >= 400:
+                    response.headers[faults.TRACE_HEADER] = trace
                 span.end(response.status_code)
             seconds = time.perf_counter() - start
-            self.metrics.observe(operation.name, response.status_code, seconds)
-            LOGGER.info(
-                "%s %s", request.method, request.url.path,
-                extra={"status": response.status_code, "ms": round(seconds * 1000, 2), "operation": operation.name},
-            )  # fmt: skip
+            self.metrics.observe(name, response.status_code, seconds)
+            added = {"status": response.status_code, "ms": round(seconds * 1000, 2), "operation": name, "trace": trace}
+            if hasattr(request.state, "key"):
+                added["key"] = request.state.key
+            # The path as it was sent: decoded, it could hold a line break and forge a line of the log.
+            LOGGER.info("%s %s", request.method, request.scope["path"], extra=added)
             return response
 
         return serve
+
+    async def show_metrics(self, request: Request) -> Response:
+        """Answer Prometheus, with any key that is known."""
+        self._principal(request)
+        content, media_type = self.metrics.text()
+        return Response(content, media_type=media_type)
+
+    def close(self) -> None:
+        """Finish the work that was begun, then close the engine."""
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        self.probes.shutdown(wait=True, cancel_futures=True)
+        self.engine.close()
+        self.tracer.close()
+        LOGGER.info("closed")
 
 
 def create_app(engine: Engine, settings: ServerSettings, authenticator: Authenticator) -> Starlette:
@@ -115,64 +148,85 @@ def create_app(engine: Engine, settings: ServerSettings, authenticator: Authenti
         authenticator: who may do what.
     """
     server = Server(engine, settings, authenticator)
-    routes = [
-        Route(operation.path, server.endpoint(operation), methods=[operation.method], name=operation.name)
-        for operation in sorted(TABLE.operations, key=lambda operation: "{name}" in operation.path)
-    ]
-    routes += [
-        Route("/openapi.json", _static(_encode(openapi.document()), JSON), methods=["GET"]),
-        Route("/docs", _static(_page(), "text/html; charset=utf-8"), methods=["GET"]),
-        Route("/docs/", lambda _: RedirectResponse("/docs"), methods=["GET"]),
-        Route("/api/v1/{rest:path}", faults.v1_is_gone, methods=list(_METHODS)),
-    ]
-    if settings.metrics:
-        routes.append(Route("/metrics", _metrics(server), methods=["GET"]))
-    middleware = []
+    middleware = [Middleware(PathAsSent)]
     if settings.cors_allow_origins:
         middleware.append(
             Middleware(
-                CORSMiddleware, allow_origins=settings.cors_allow_origins, allow_methods=["*"], allow_headers=["*"]
+                CORSMiddleware,
+                allow_origins=settings.cors_allow_origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=[faults.TRACE_HEADER, "Retry-After"],
             )
         )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        server.threads.shutdown(wait=True)
-        engine.close()
-        LOGGER.info("closed")
+        server.close()
+
+    routes = _routes(server)
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        async def answer(_: Request) -> Response:
+            assert isinstance(error, HTTPException)
+            return faults.unknown_route(error, _allowed(routes, request))
+
+        return await server.observed("unknown", answer)(request)
 
     app = Starlette(
-        routes=routes,
-        middleware=middleware,
-        lifespan=lifespan,
-        exception_handlers={HTTPException: faults.unknown_route},
+        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: unknown}
     )
     app.router.redirect_slashes = False
     return app
 
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+class PathAsSent:
+    """Routes by the path as it was sent: a `%2F` is part of a name, not a separator. Names are decoded afterwards."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] == "http":
+            scope["path"] = scope["raw_path"].decode("ascii")
+        await self.app(scope, receive, send)
+
+
+def _routes(server: Server) -> list[Route]:
+    routes = [
+        Route(operation.path, server.operation(operation), methods=[operation.method], name=operation.name)
+        for operation in TABLE.operations
+    ]
+    document = _static(_encode(openapi.document()), JSON)
+    page = _static(Path(__file__).with_name("docs.html").read_bytes(), "text/html; charset=utf-8")
+    others: list[tuple[str, str, Endpoint, tuple[str, ...]]] = [
+        ("/openapi.json", "openapi", document, ("GET",)),
+        ("/docs", "docs", page, ("GET",)),
+        ("/docs/", "docs", page, ("GET",)),
+        ("/api/v1/{rest:path}", "v1", faults.v1_is_gone, _METHODS),
+    ]
+    if server.settings.metrics:
+        others.append(("/metrics", "metrics", server.show_metrics, ("GET",)))
+    return routes + [
+        Route(path, server.observed(name, answer), methods=list(methods)) for path, name, answer, methods in others
+    ]
 
 
 def _static(content: bytes, media_type: str) -> Endpoint:
+    headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+
     async def serve(_: Request) -> Response:
-        return Response(content, media_type=media_type)
+        return Response(content, headers=headers, media_type=media_type)
 
     return serve
 
 
-def _page() -> bytes:
-    return Path(__file__).with_name("docs.html").read_bytes()
-
-
-def _metrics(server: Server) -> Endpoint:
-    async def serve(request: Request) -> Response:
-        try:
-            server.authenticator.principal(request.headers)
-        except AuthenticationError as error:
-            return faults.response(error, request, "metrics")
-        content, media_type = server.metrics.text()
-        return Response(content, media_type=media_type)
-
-    return serve
+def _allowed(routes: list[Route], request: Request) -> str:
+    """Return the methods that a path takes, as the header `Allow` lists them."""
+    methods: set[str] = set()
+    for route in routes:
+        if re.fullmatch(route.path_regex, request.scope["path"]):
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))

@@ -10,13 +10,9 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from ochre.errors import AuthenticationError, PermissionDeniedError
-from ochre.server.keys import KeyStore
-
-Scope = Literal["read", "write", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+from ochre.server.keys import SCOPES, KeyStore, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +69,12 @@ class Authenticator:
 
     Args:
         keys: the keys that open the door; None leaves it open.
+        open_until_first_key: leave it open as long as no key was ever created.
     """
 
-    def __init__(self, keys: KeyStore | None) -> None:
+    def __init__(self, keys: KeyStore | None, *, open_until_first_key: bool = False) -> None:
         self._keys = keys
+        self._open = open_until_first_key
 
     def principal(self, headers: Mapping[str, str]) -> Principal:
         """Return who sent these headers.
@@ -85,6 +83,10 @@ class Authenticator:
             AuthenticationError: no key, or one that is not known (any more).
         """
         if self._keys is None:
+            return ANYBODY
+        if self._open:
+            self._open = not self._keys.exists()  # once closed it stays so, whatever becomes of the keys
+        if self._open:
             return ANYBODY
         secret = _secret(headers)
         if secret is None:

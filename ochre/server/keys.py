@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,8 +20,11 @@ import msgspec
 
 from ochre.errors import InvalidArgumentError, NotFoundError, StorageError
 
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+
 _PREFIX = "ochre_"
-_FRESH_SECONDS = 1.0
+_FRESH_SECONDS = 0.5
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ class Key(msgspec.Struct, frozen=True):
 
     id: str
     name: str
-    scope: Literal["read", "write", "admin"]
+    scope: Scope
     digest: str
     created: float
     tenant: str | None = None
@@ -46,6 +50,8 @@ class Key(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Cache:
+    """The keys by digest; the folder's time of change, and when it was read: that time may be too coarse to tell."""
+
     keys: dict[str, Key]
     stamp: int
     read: float
@@ -66,7 +72,7 @@ class KeyStore:
     def create(
         self,
         name: str,
-        scope: Literal["read", "write", "admin"],
+        scope: Scope,
         tenant: str | None = None,
         database: str | None = None,
         collection: str | None = None,
@@ -74,8 +80,10 @@ class KeyStore:
         """Create a key; return what is kept of it, and the key itself, which is shown this once.
 
         Raises:
-            InvalidArgumentError: a database without its tenant, or a collection without its database.
+            InvalidArgumentError: an unknown scope, a database without its tenant, or a collection without its database.
         """
+        if scope not in SCOPES:
+            raise InvalidArgumentError(f"scope is {scope!r}: expected {', '.join(SCOPES)}")
         if (database and not tenant) or (collection and not database):
             raise InvalidArgumentError("a key for a database names its tenant, one for a collection its database too")
         id_ = secrets.token_hex(4)
@@ -94,21 +102,25 @@ class KeyStore:
             StorageError: a file is not a key's.
         """
         keys = []
-        for path in self.folder.glob("*.json") if self.exists() else ():
-            try:
-                keys.append(msgspec.json.decode(path.read_bytes(), type=Key))
-            except FileNotFoundError:
-                continue  # revoked this moment
-            except msgspec.DecodeError as error:
-                raise StorageError(f"{path} is not an API key ({error}): delete it, and create another") from error
+        for path, found in self._read():
+            if isinstance(found, msgspec.DecodeError):
+                raise StorageError(f"{path} is not an API key ({found}): delete it, and create another") from found
+            keys.append(found)
         return sorted(keys, key=lambda key: (key.created, key.id))
 
     def revoke(self, id_: str) -> None:
-        """Forget a key; raises `NotFoundError`."""
+        """Forget a key.
+
+        Raises:
+            NotFoundError: there is none of that id. StorageError: its file cannot be deleted.
+        """
+        path = self._path(id_)
         try:
-            self._path(id_).unlink()
-        except (FileNotFoundError, OSError) as error:
+            path.unlink()
+        except FileNotFoundError as error:
             raise NotFoundError(f"there is no key {id_!r}: `ochre keys list` shows those there are") from error
+        except OSError as error:
+            raise StorageError(f"{path} cannot be deleted ({error}): the key {id_!r} is still good") from error
 
     def find(self, secret: str) -> Key | None:
         """Return the key that this is, None if there is none (any more)."""
@@ -119,8 +131,19 @@ class KeyStore:
         now = time.monotonic()
         with self._lock:
             if stamp != self._cache.stamp or now - self._cache.read > _FRESH_SECONDS:
-                self._cache = _Cache({key.digest: key for key in self.list()}, stamp, now)
+                # A file that is not a key's opens nothing, and keeps nobody else out.
+                found = (key for _, key in self._read() if isinstance(key, Key))
+                self._cache = _Cache({key.digest: key for key in found}, stamp, now)
             return self._cache.keys
+
+    def _read(self) -> Iterator[tuple[Path, Key | msgspec.DecodeError]]:
+        for path in self.folder.glob("*.json") if self.exists() else ():
+            try:
+                yield path, msgspec.json.decode(path.read_bytes(), type=Key)
+            except FileNotFoundError:
+                continue  # revoked this moment
+            except msgspec.DecodeError as error:
+                yield path, error
 
     def _path(self, id_: str) -> Path:
         return self.folder / f"{Path(id_).name}.json"

@@ -11,6 +11,10 @@ from starlette.requests import ClientDisconnect, Request
 from ochre.errors import MediaTypeError, OverloadedError, PayloadTooLargeError, RequestTimeoutError
 from ochre.server.settings import ServerSettings
 
+_FREE_BYTES = 64 * 1024
+"""Of every body, not counted: the web server may hold as much of any connection, and small calls must not wait until
+somebody's large body has arrived."""
+
 
 class Gate:
     """Counts the requests and the bytes of bodies in this process. Used by the event loop's thread alone."""
@@ -20,13 +24,20 @@ class Gate:
         self.requests = 0
         self.buffered = 0
 
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Let a request in while the block runs; raises `OverloadedError` when there are enough."""
+    def check(self) -> None:
+        """Refuse a request when there are enough; raises `OverloadedError`."""
         if self.requests >= self._settings.max_requests:
             raise OverloadedError(
                 f"Too many requests; backoff and try again: this server takes {self._settings.max_requests} at once"
             )
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Let a request whose body is there in while the block runs; raises `OverloadedError` as `check` does.
+
+        Those that are still sending do not count, so that slow clients cannot take all the places.
+        """
+        self.check()
         self.requests += 1
         try:
             yield
@@ -40,7 +51,7 @@ class Gate:
         try:
             yield buffer
         finally:
-            self.buffered -= buffer.size
+            self.buffered -= buffer.counted
 
     def reserve(self, size: int) -> None:
         """Count `size` more bytes; raises `OverloadedError` when that is too many."""
@@ -54,7 +65,8 @@ class Buffer:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self.size = 0
+        self._size = 0
+        self.counted = 0
 
     async def read(self, request: Request, settings: ServerSettings) -> bytes:
         """Return the whole body.
@@ -64,17 +76,13 @@ class Buffer:
                 they say.
         """
         check_media_type(request)
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > settings.max_body_bytes:
+        if int(request.headers.get("content-length", 0)) > settings.max_body_bytes:
             raise _too_large(settings)
         chunks: list[bytes] = []
         try:
             async with asyncio.timeout(settings.body_timeout):
                 async for chunk in request.stream():
-                    if self.size + len(chunk) > settings.max_body_bytes:
-                        raise _too_large(settings)
-                    self._gate.reserve(len(chunk))
-                    self.size += len(chunk)
+                    self._count(len(chunk), settings)
                     chunks.append(chunk)
         except TimeoutError as error:
             raise RequestTimeoutError(
@@ -83,6 +91,14 @@ class Buffer:
         except ClientDisconnect as error:
             raise RequestTimeoutError("the client closed the connection before the body was complete") from error
         return b"".join(chunks)
+
+    def _count(self, size: int, settings: ServerSettings) -> None:
+        self._size += size
+        if self._size > settings.max_body_bytes:
+            raise _too_large(settings)
+        more = max(self._size - _FREE_BYTES, 0) - self.counted
+        self._gate.reserve(more)
+        self.counted += more
 
 
 def check_media_type(request: Request) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from ochre.engine import Engine
@@ -18,11 +18,15 @@ from ochre.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from ochre.model import requests
 from ochre.model.names import parse_database_name, parse_tenant_name
 from ochre.server.auth import ANYBODY, Principal
+from ochre.server.logs import LOGGER
 from ochre.wire import bodies, inbound, outbound
+
+Found = TypeVar("Found")
 
 ROOT = "/api/v2"
 TENANT = f"{ROOT}/tenants/{{tenant}}"
 DATABASE = f"{TENANT}/databases/{{database}}"
+NAMED = f"{DATABASE}/collections/{{collection}}"
 COLLECTION = f"{DATABASE}/collections/{{collection_id}}"
 
 VERSION = "1.0.0"
@@ -39,14 +43,14 @@ class Access(IntEnum):
     ADMIN = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request, parsed as far as its shape goes.
 
     Attributes:
         path: the parts of the path, decoded.
         query: the query string, last value of each name.
-        body: of the operation's shape, None where it has none.
+        body: of the operation's shape, None where it has none; parsed last, on the worker thread.
         principal: who asks.
     """
 
@@ -77,14 +81,21 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the pre-flight check tells clients, and what `reset` asks.
+    """What the pre-flight check tells clients.
 
     Attributes:
         max_batch_size: records a call that clients keep to.
-        allow_reset: whether `reset` may delete everything.
     """
 
     max_batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A body with a status of its own, where an operation has more than one way to answer."""
+
+    body: Any
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,7 @@ class Operation:
         reply: of the answer's body.
         parameters: names in the query string.
         ours: whether Chroma does not have it.
+        there: whether it is supported; otherwise the answer is always 501.
     """
 
     method: str
@@ -110,6 +122,7 @@ class Operation:
     status: int = 200
     parameters: tuple[str, ...] = ()
     ours: bool = False
+    there: bool = True
 
 
 @dataclass(slots=True)
@@ -155,9 +168,13 @@ def version(engine: Engine, call: Call, limits: Limits) -> str:  # noqa: ARG001
 
 
 @operation("GET", f"{ROOT}/healthcheck", Access.PUBLIC, reply=bodies.Health)
-def healthcheck(engine: Engine, call: Call, limits: Limits) -> bodies.Health:  # noqa: ARG001
+def healthcheck(engine: Engine, call: Call, limits: Limits) -> bodies.Health | Answer:  # noqa: ARG001
     """Tell whether the engine answers; 503 when it does not."""
-    engine.list_databases(requests.DEFAULT_TENANT, 1)
+    try:
+        engine.list_databases(requests.DEFAULT_TENANT, 1)
+    except Exception as error:  # noqa: BLE001  (whatever it is, the answer is no)
+        LOGGER.warning("not ready: %s", error)
+        return Answer(bodies.Health(is_executor_ready=False, is_log_client_ready=False), 503)
     return bodies.Health(is_executor_ready=True, is_log_client_ready=True)
 
 
@@ -216,9 +233,13 @@ def create_database(engine: Engine, call: Call, limits: Limits) -> bodies.Empty:
 @operation("GET", f"{TENANT}/databases", Access.READ, reply=list[bodies.Database], parameters=("limit", "offset"))
 def list_databases(engine: Engine, call: Call, limits: Limits) -> list[bodies.Database]:  # noqa: ARG001
     """List the databases of a tenant by name."""
+    limit, offset = call.number("limit"), call.number("offset") or 0
     own = call.principal.database
-    found = engine.list_databases(call.tenant, call.number("limit"), call.number("offset") or 0)
-    return [outbound.database(database) for database in found if own in {None, database.name}]
+    if own is None:
+        found = engine.list_databases(call.tenant, limit, offset)
+    else:
+        found = _page(lambda: engine.get_database(own, call.tenant), limit, offset)
+    return [outbound.database(database) for database in found]
 
 
 @operation("GET", DATABASE, Access.READ, reply=bodies.Database)
@@ -250,23 +271,29 @@ def create_collection(engine: Engine, call: Call, limits: Limits) -> bodies.Coll
 @operation("GET", f"{DATABASE}/collections", Access.READ, reply=list[bodies.Collection], parameters=("limit", "offset"))
 def list_collections(engine: Engine, call: Call, limits: Limits) -> list[bodies.Collection]:  # noqa: ARG001
     """List the collections of a database by name."""
-    infos = engine.list_collections(call.tenant, call.database, call.number("limit"), call.number("offset") or 0)
-    return [outbound.collection(info) for info in infos if call.principal.sees(info.name)]
+    limit, offset = call.number("limit"), call.number("offset") or 0
+    own = call.principal.collection
+    if own is None:
+        infos = engine.list_collections(call.tenant, call.database, limit, offset)
+    else:
+        infos = _page(lambda: engine.get_collection(own, call.tenant, call.database), limit, offset)
+    return [outbound.collection(info) for info in infos]
 
 
 @operation("GET", f"{DATABASE}/collections_count", Access.READ, reply=int)
 def count_collections(engine: Engine, call: Call, limits: Limits) -> int:  # noqa: ARG001
     """Count the collections of a database."""
-    if call.principal.collection is None:
+    own = call.principal.collection
+    if own is None:
         return engine.count_collections(call.tenant, call.database)
-    return sum(call.principal.sees(info.name) for info in engine.list_collections(call.tenant, call.database))
+    return len(_page(lambda: engine.get_collection(own, call.tenant, call.database), None, 0))
 
 
-@operation("GET", f"{DATABASE}/collections/{{name}}", Access.READ, reply=bodies.Collection)
+@operation("GET", NAMED, Access.READ, reply=bodies.Collection)
 def get_collection(engine: Engine, call: Call, limits: Limits) -> bodies.Collection:  # noqa: ARG001
     """Find a collection by its name."""
-    call.principal.check_collection(call.path["name"])
-    return outbound.collection(engine.get_collection(call.path["name"], call.tenant, call.database))
+    call.principal.check_collection(call.path["collection"])
+    return outbound.collection(engine.get_collection(call.path["collection"], call.tenant, call.database))
 
 
 @operation("GET", f"{DATABASE}/collections/by-id/{{collection_id}}", Access.READ, reply=bodies.Collection)
@@ -284,21 +311,21 @@ def get_collection_by_crn(engine: Engine, call: Call, limits: Limits) -> NoRetur
     raise NotFoundError(f"Collection [{call.path['crn']}] does not exist")
 
 
-@operation("PUT", COLLECTION, Access.WRITE, shape=bodies.UpdateCollection)
+@operation("PUT", NAMED, Access.WRITE, shape=bodies.UpdateCollection)
 def update_collection(engine: Engine, call: Call, limits: Limits) -> bodies.Empty:  # noqa: ARG001
-    """Change a collection's name, metadata or settings."""
-    info = _collection(engine, call)
+    """Change the name, metadata or settings of the collection with this id."""
+    info = _collection(engine, call, call.path["collection"])
     if call.body.new_name is not None:
         call.principal.check_collection(call.body.new_name)
     engine.modify_collection(inbound.update_collection(call.body, info.id))
     return bodies.Empty()
 
 
-@operation("DELETE", f"{DATABASE}/collections/{{name}}", Access.WRITE)
+@operation("DELETE", NAMED, Access.WRITE)
 def delete_collection(engine: Engine, call: Call, limits: Limits) -> bodies.Empty:  # noqa: ARG001
     """Delete a collection by its name."""
-    call.principal.check_collection(call.path["name"])
-    engine.delete_collection(call.path["name"], call.tenant, call.database)
+    call.principal.check_collection(call.path["collection"])
+    engine.delete_collection(call.path["collection"], call.tenant, call.database)
     return bodies.Empty()
 
 
@@ -410,12 +437,20 @@ for _method, _path, _access, _what in (
     ("POST", "/conditional/get", Access.READ, "conditional get"),
     ("POST", "/conditional/commit", Access.WRITE, "conditional commit"),
 ):
-    operation(_method, COLLECTION + _path, _access)(_not_yet(_what))
+    operation(_method, COLLECTION + _path, _access, there=False)(_not_yet(_what))
 
 
-def _collection(engine: Engine, call: Call) -> requests.CollectionInfo:
+def _page(find: Callable[[], Found], limit: int | None, offset: int) -> list[Found]:
+    """Return a page of the one thing that a limited key sees, if it is there."""
+    try:
+        return [find()][offset:][:limit]
+    except NotFoundError:
+        return []
+
+
+def _collection(engine: Engine, call: Call, id_: str | None = None) -> requests.CollectionInfo:
     """Find the collection of the path where the path says it is, and see whether the caller may go there."""
-    collection: UUID = inbound.parse_uuid(call.path["collection_id"])
+    collection: UUID = inbound.parse_uuid(id_ or call.path["collection_id"])
     info = engine.get_collection_by_id(collection, call.tenant, call.database)
     call.principal.check_collection(info.name)
     return info

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
+from ochre.errors import InvalidArgumentError, OchreError
+from ochre.server import metrics
+from ochre.server.logs import LOGGER
 from ochre.server.settings import ServerSettings
 
 
 class Config(uvicorn.Config):
-    """The web server's settings, and one of ours. It travels to worker processes as it is."""
+    """The web server's settings, and two of ours. It travels to worker processes as it is."""
 
     head_timeout: float = 10.0
+    body_timeout: float = 300.0
 
 
-def run(application: Any, settings: ServerSettings) -> None:
-    """Serve until told to stop.
-
-    Args:
-        application: an ASGI application; with several workers the import name of a function that makes one.
-        settings: where and how.
-    """
+def configure(application: Any, settings: ServerSettings) -> Config:
+    """Return the web server's settings; arguments as in `run`."""
     config = Config(
         application,
         factory=isinstance(application, str),
-        host=settings.host,
-        port=settings.port,
         workers=settings.workers,
         http=TimedProtocol,
         ws="none",
@@ -40,53 +42,163 @@ def run(application: Any, settings: ServerSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=2048,
+        proxy_headers=False,
     )
     config.head_timeout = settings.header_timeout
-    if settings.workers > 1:
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
-    else:
-        uvicorn.Server(config).run()
+    config.body_timeout = settings.body_timeout
+    return config
 
 
-class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # chosen when uvicorn is imported
-    """The web server's protocol with a limit on how long the head of a request may take.
+def run(application: Any, settings: ServerSettings) -> None:
+    """Serve until told to stop.
 
-    Without it, clients that open connections and send a byte now and then would keep them for ever.
+    Args:
+        application: an ASGI application; with several workers the import name of a function that makes one.
+        settings: where and how.
+
+    Raises:
+        InvalidArgumentError: the address is taken, or is not one of this machine's.
+        OchreError: the worker processes did not start.
     """
+    sockets = listen(settings)
+    _allow_many_connections()
+    config = configure(application, settings)
+    protocol = "https" if settings.tls_cert else "http"
+    for listener in sockets:
+        host, port = listener.getsockname()[:2]
+        LOGGER.info("listening on %s://%s:%d", protocol, f"[{host}]" if ":" in host else host, port)
+    if settings.workers == 1:
+        OneProcess(config).run(sockets)
+        return
+    workers = Workers(config, sockets)
+    workers.run()
+    if workers.failed:
+        raise OchreError("the worker processes did not start: the lines above tell why")
 
-    _head: asyncio.TimerHandle | None = None
+
+def listen(settings: ServerSettings) -> list[socket.socket]:
+    """Open a socket for each address that the host's name stands for; raises `InvalidArgumentError`."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        port = settings.port
+        for family, address in dict.fromkeys((entry[0], entry[4][0]) for entry in found):
+            listener = socket.create_server((address, port), family=family, backlog=2048)
+            port = listener.getsockname()[1]  # of 0 the first socket makes a number
+            listener.set_inheritable(True)
+            sockets.append(listener)
+    except OSError as error:
+        for listener in sockets:
+            listener.close()
+        raise InvalidArgumentError(
+            f"cannot listen on host {settings.host!r}, port {settings.port} ({error}): choose others by --host, --port"
+        ) from error
+    return sockets
+
+
+def _allow_many_connections() -> None:
+    """Raise the number of open files from what is usual to what is allowed: a connection is one."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class OneProcess(uvicorn.Server):
+    """The web server in this process: told to stop by a signal, it ends as if it had not been one."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop once requests are done; at once when told a second time."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+class Workers(Multiprocess):
+    """Worker processes on one set of sockets; one that ends is replaced."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a worker could not start, which ends all of them."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that ended, and forget what they had under way."""
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        for process in before:
+            if process not in self.processes and process.pid is not None:
+                LOGGER.error("worker process %d ended and was replaced", process.pid)
+                metrics.forget(process.pid)
+
+
+class Timer:
+    """Does something unless it is stopped in time."""
+
+    def __init__(self, seconds: float, act: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._act = act
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to count, if it does not already."""
+        if self._handle is None:
+            self._handle = asyncio.get_running_loop().call_later(self._seconds, self._ring)
+
+    def stop(self) -> None:
+        """Count no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _ring(self) -> None:
+        self._handle = None
+        self._act()
+
+
+class TimedProtocol(HttpToolsProtocol):
+    """The web server's protocol with limits on how long a request's head, and taking the answer, may take.
+
+    Without them, clients that send a byte now and then would keep their connections for ever, and clients that ask for
+    much and read nothing would keep the answers in memory.
+    """
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
+        self._head = Timer(self.config.head_timeout, self._give_up)  # type: ignore[attr-defined]
+        self._answer = Timer(self.config.body_timeout, transport.abort)  # type: ignore[attr-defined]
         super().connection_made(transport)
-        self._watch()
+        self._head.start()
 
     def data_received(self, data: bytes) -> None:
         """Stop waiting when a head is complete; begin to when another one starts."""
         super().data_received(data)
         if self._busy():
-            self._unwatch()
-        elif self._head is None:
-            self._watch()
+            self._head.stop()
+        else:
+            self._head.start()
+
+    def pause_writing(self) -> None:
+        """Begin to wait until the client has read what it was sent."""
+        self._answer.start()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Stop waiting for that."""
+        self._answer.stop()
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        self._unwatch()
+        """Stop waiting for anything."""
+        self._head.stop()
+        self._answer.stop()
         super().connection_lost(exc)
 
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _watch(self) -> None:
-        self._head = self.loop.call_later(self.config.head_timeout, self._give_up)
-
-    def _unwatch(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
-
     def _give_up(self) -> None:
-        self._head = None
         if not self._busy() and not self.transport.is_closing():
             self.transport.close()

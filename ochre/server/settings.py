@@ -8,6 +8,7 @@ server stays open that was meant to be closed.
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -38,7 +39,7 @@ class ServerSettings:
     workers: int = _option(1, "server processes, all on the same folder", least=1)
     threads: int = _option(8, "requests that each process works on at once", least=1)
     max_requests: int = _option(
-        1024, "requests that each process takes in at once; more are told to come back", least=1
+        1024, "requests that each process keeps waiting or works on; more are told to come back", least=1
     )
     max_body_bytes: int = _option(
         256 * MEBIBYTE, "the largest body of a request", least=1024, chroma=("max_payload_size_bytes",)
@@ -46,11 +47,13 @@ class ServerSettings:
     max_buffered_bytes: int = _option(1024 * MEBIBYTE, "bodies that each process holds at once", least=1024)
     max_batch_size: int = _option(50_000, "records a call that clients are told to keep to", least=1)
     header_timeout: float = _option(10.0, "seconds a client has to send a request's head", least=0.1)
-    body_timeout: float = _option(300.0, "seconds a client has to send a request's body", least=0.1)
+    body_timeout: float = _option(
+        300.0, "seconds a client has to send a request's body, and to take the answer", least=0.1
+    )
     keep_alive: float = _option(75.0, "seconds an idle connection is kept", least=1)
     shutdown_timeout: float = _option(30.0, "seconds that requests under way have to finish at the end", least=0)
     auth: Literal["auto", "on", "off"] = _option(
-        "auto", "whether an API key is asked for; `auto`: where keys were created, or the address is not loopback"
+        "auto", "whether an API key is asked for; `auto`: once a key was created for the folder"
     )
     insecure: bool = _option(False, "serve an address that is not loopback without API keys all the same")
     tls_cert: str | None = _option(None, "certificate file, PEM")
@@ -62,7 +65,7 @@ class ServerSettings:
     log_level: Literal["debug", "info", "warning", "error"] = _option("info", "the least severe lines to log")
     log_format: Literal["text", "json"] = _option("text", "how lines are logged")
     otel_endpoint: str | None = _option(
-        None, "where traces go (OTLP over HTTP); needs the extra `otel`", chroma=("open_telemetry.endpoint",)
+        None, "where traces go: a URL that takes OTLP over HTTP, such as `http://localhost:4318/v1/traces`"
     )
     otel_service_name: str = _option("ochre", "the service's name in traces", chroma=("open_telemetry.service_name",))
 
@@ -70,7 +73,7 @@ class ServerSettings:
         for item in fields(self):
             least = item.metadata["least"]
             value = getattr(self, item.name)
-            if least is not None and value < least:
+            if least is not None and not least <= value < math.inf:  # nan is neither
                 raise InvalidArgumentError(f"{item.name} is {value}: expected {least:g} or more")
         if self.port > 65_535:
             raise InvalidArgumentError(f"port is {self.port}: expected 0 to 65535")
@@ -124,8 +127,11 @@ class ServerSettings:
 
 OPTIONS = {item.name: item for item in fields(ServerSettings)}
 
-_IGNORED = frozenset({"sqlitedb", "migrations", "open_telemetry.filters", "enable_span_indexing"})
-"""Parts of Chroma's configuration file about its own storage, which mean nothing here."""
+_IGNORED = frozenset({
+    "sqlitedb", "sqlite_filename", "sysdb", "log", "executor", "segment_manager", "default_knn_index",
+    "collections_with_segments_provider", "enable_span_indexing", "open_telemetry.filters",
+})  # fmt: skip
+"""Parts of Chroma's configuration file about its own storage and libraries, which mean nothing here."""
 
 
 def load_settings(
@@ -153,9 +159,14 @@ def _from_file(config: Mapping[str, Any]) -> dict[str, Any]:
     }
     values: dict[str, Any] = {}
     for key, value in _flat(config).items():
+        if key == "open_telemetry.endpoint" and value:
+            raise InvalidArgumentError(
+                f"the configuration file has open_telemetry.endpoint, {value!r}, which Chroma's server speaks gRPC to: "
+                "leave it out, and set otel_endpoint to the collector's address for HTTP, which ends in :4318/v1/traces"
+            )
         if key in names:
-            values[names[key]] = value
-        elif key not in _IGNORED and key.split(".")[0] not in _IGNORED:
+            values |= {} if value is None else {names[key]: value}
+        elif key not in {*_IGNORED, "open_telemetry.endpoint"} and key.split(".")[0] not in _IGNORED:
             raise InvalidArgumentError(
                 f"the configuration file has the unknown key {key!r}: expected {', '.join(OPTIONS)}"
             )
@@ -176,7 +187,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, item in OPTIONS.items():
         for alias in item.metadata["chroma"]:
-            variable = alias if alias.isupper() else "CHROMA_" + alias.replace(".", "__").upper()
+            variable = chroma_variable(alias)
             if environment.get(variable):
                 values[name] = environment[variable]
     for variable, text in environment.items():
@@ -188,8 +199,15 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 f"the environment variable {variable} is unknown: expected {_PREFIX} and one of "
                 f"{', '.join(option.upper() for option in OPTIONS)}"
             )
+        if not text:
+            raise InvalidArgumentError(f"the environment variable {variable} is empty: give it a value, or unset it")
         values[name] = text
     return values
+
+
+def chroma_variable(alias: str) -> str:
+    """Return the environment variable of one of Chroma's names: those in capitals are variables already."""
+    return alias if alias.isupper() else "CHROMA_" + alias.replace(".", "__").upper()
 
 
 def _refuse_old_auth(environment: Mapping[str, str]) -> None:

@@ -20,6 +20,15 @@ Embeddings = Annotated[
         },
     ),
 ]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*[A-Za-z0-9]$"
+Name = Annotated[
+    str,
+    Meta(
+        description="3 to 512 characters; no two dots in a row, no IP address.",
+        extra_json_schema={"minLength": 3, "maxLength": 512, "pattern": _NAME},
+    ),
+]
+"""The rule is told here and kept by the model: a name that breaks it is a 400, not a body of another shape."""
 Where = Annotated[
     Any, Meta(description="A filter, see the filter reference.", extra_json_schema={"type": ["object", "null"]})
 ]
@@ -33,7 +42,7 @@ NULL = Raw(b"null")
 class CreateTenant(Struct):
     """A new tenant."""
 
-    name: str
+    name: Annotated[str, Meta(extra_json_schema={"minLength": 3})]
 
 
 class UpdateTenant(Struct):
@@ -45,13 +54,13 @@ class UpdateTenant(Struct):
 class CreateDatabase(Struct):
     """A new database."""
 
-    name: str
+    name: Name
 
 
 class CreateCollection(Struct):
     """A new collection, or with `get_or_create` the one of that name. `overwrite_metadata` is Ochre's."""
 
-    name: str
+    name: Name
     metadata: dict[str, Any] | None = None
     configuration: dict[str, Any] | None = None
     schema: dict[str, Any] | None = None
@@ -62,7 +71,7 @@ class CreateCollection(Struct):
 class UpdateCollection(Struct):
     """Changes of a collection; null leaves a part as it is."""
 
-    new_name: str | None = None
+    new_name: Name | None = None
     new_metadata: dict[str, Any] | None = None
     new_configuration: dict[str, Any] | None = None
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from ochre.errors import InvalidArgumentError, UnprocessableError
 from ochre.model import requests
-from ochre.model.configuration import Configuration, parse_configuration
+from ochre.model.configuration import parse_configuration
 from ochre.model.filters import Filter, parse_filters
 from ochre.model.names import parse_collection_name
 from ochre.model.records import MetadataPatch, MetadataValue, Scalar, check_count, check_key, parse_ids, parse_scalar
-from ochre.model.schema import Schema, parse_schema
+from ochre.model.schema import with_schema
 from ochre.model.text import preview
 from ochre.model.vectors import Matrix, SparseVector, parse_matrix
 from ochre.wire import bodies
@@ -67,33 +67,10 @@ def create_collection(body: bodies.CreateCollection, tenant: str, database: str)
     name = parse_collection_name(body.name)
     metadata = collection_metadata(body.metadata)
     configuration = parse_configuration(body.configuration, body.metadata)
-    schema, configuration = _with_schema(body.schema, configuration)
+    schema, configuration = with_schema(body.schema, configuration)
     return requests.CreateCollection(
         tenant, database, name, metadata, configuration, schema, body.get_or_create, body.overwrite_metadata
     )
-
-
-def _with_schema(value: object, configuration: Configuration) -> tuple[Schema, Configuration]:
-    """Join a schema and a configuration: only one of them may choose an index, or an embedding function."""
-    if value is None:
-        return Schema(), configuration
-    schema, own = parse_schema(value)
-    plain = Configuration()
-    if configuration.hnsw != plain.hnsw and (schema != Schema() or own.hnsw not in {plain.hnsw, configuration.hnsw}):
-        raise InvalidArgumentError("schema and configuration conflict: both choose index settings; give one of them")
-    ours, theirs = configuration.embedding_function, own.embedding_function
-    if _is_chosen(ours) and _is_chosen(theirs) and ours != theirs:
-        raise InvalidArgumentError(
-            "schema and configuration conflict: they name different embedding functions; name one"
-        )
-    function = theirs if _is_chosen(theirs) else ours or theirs
-    hnsw = own.hnsw if configuration.hnsw == plain.hnsw else configuration.hnsw
-    return schema, Configuration(hnsw, function)
-
-
-def _is_chosen(function: Mapping[str, Any] | None) -> bool:
-    """Tell whether somebody chose an embedding function: clients name the default one unasked."""
-    return function is not None and function["type"] == "known" and function["name"] != "default"
 
 
 def update_collection(body: bodies.UpdateCollection, collection: UUID) -> requests.ModifyCollection:
@@ -153,6 +130,8 @@ def _embeddings(raw: msgspec.Raw, count: int, *, required: bool) -> tuple[Matrix
         rows = [None if item is None else _from_base64(item) for item in _decoded(_texts.decode, text)]
     else:
         rows = _decoded(_rows.decode, text)
+    if not rows and not required:
+        return None, None  # chroma-go's way to say that there are none
     check_count(len(rows), "embeddings", count)
     there = [row for row in rows if row is not None]
     if required and len(there) != len(rows):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from ochre import Settings
+from ochre.connect import open_engine
+from ochre.server.keys import KeyStore
 from tests.aliases.conftest import Script
+from tests.server.live import live
 
 
 def test_a_persistent_client_finds_what_another_process_left(run_chroma_script: Script) -> None:
@@ -156,17 +163,8 @@ def test_tenants_and_databases_are_made_by_an_admin_client(run_chroma_script: Sc
     """)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "HttpClient(host='localhost', port=8000)",
-        "AsyncHttpClient()",
-        "CloudClient(tenant='t', database='d', api_key='k')",
-        "Client(chromadb.Settings(chroma_api_impl='rest', chroma_server_host='localhost'))",
-        "AdminClient(chromadb.Settings(chroma_api_impl='chromadb.api.fastapi.FastAPI'))",
-    ],
-)
-def test_a_client_of_a_server_is_refused_with_what_to_do(run_chroma_script: Script, call: str) -> None:
+@pytest.mark.parametrize("call", ["CloudClient(tenant='t', database='d', api_key='k')", "RustClient()"])
+def test_a_client_there_is_not_is_refused_with_what_to_do(run_chroma_script: Script, call: str) -> None:
     printed = run_chroma_script(f"""
         import chromadb
         try:
@@ -176,6 +174,122 @@ def test_a_client_of_a_server_is_refused_with_what_to_do(run_chroma_script: Scri
     """)
     assert "not supported yet" in printed
     assert "PersistentClient(path)" in printed
+
+
+@pytest.mark.parametrize("call", ["PersistentClient('db', tenant='nobody')", "EphemeralClient(database='nothing')"])
+def test_a_tenant_or_database_that_is_not_there_is_an_error(run_chroma_script: Script, call: str) -> None:
+    run_chroma_script(f"""
+        import chromadb
+        from chromadb.errors import NotFoundError
+        try:
+            chromadb.{call}
+        except NotFoundError:
+            pass
+        else:
+            raise SystemExit("no error")
+    """)
+
+
+# -- of a server ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    with live(open_engine(tmp_path / "served", Settings(allow_reset=True))) as url:
+        yield int(url.rpartition(":")[2])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "HttpClient('127.0.0.1', PORT)",
+        "HttpClient(f'http://127.0.0.1:{PORT}')",
+        "Client(Settings(chroma_api_impl='rest', **server))",
+        "Client(Settings(chroma_api_impl='chromadb.api.fastapi.FastAPI', **server))",
+    ],
+)
+def test_a_client_of_a_server_does_what_any_client_does(run_chroma_script: Script, port: int, call: str) -> None:
+    run_chroma_script(f"""
+        import chromadb
+        from chromadb.config import Settings
+        PORT = {port}
+        server = dict(chroma_server_host="127.0.0.1", chroma_server_http_port=str(PORT))
+        with chromadb.{call} as client:
+            assert isinstance(client, chromadb.ClientAPI) and client._identifier
+            notes = client.create_collection("notes")
+            notes.add(ids=["1"], embeddings=[[1, 2]], documents=["one"])
+            assert notes.query(query_embeddings=[[1, 2]])["documents"] == [["one"]]
+            assert client.get_version() == "1.0.0"
+            assert client.reset() and client.count_collections() == 0
+    """)
+
+
+def test_an_asynchronous_client_of_a_server_does_too(run_chroma_script: Script, port: int) -> None:
+    run_chroma_script(f"""
+        import asyncio
+        import chromadb
+        from chromadb.api.async_client import AsyncAdminClient
+        from chromadb.api.models.AsyncCollection import AsyncCollection
+
+        async def main():
+            client = await chromadb.AsyncHttpClient("127.0.0.1", {port})
+            assert isinstance(client, chromadb.AsyncClientAPI) and isinstance(client, chromadb.AsyncClientCreator)
+            notes = await client.create_collection("notes")
+            assert isinstance(notes, AsyncCollection)
+            await notes.add(ids=["1"], embeddings=[[1, 2]], documents=["one"])
+            assert (await notes.get())["documents"] == ["one"]
+            admin = AsyncAdminClient(client.get_settings())
+            assert [database["name"] for database in await admin.list_databases()] == ["default_database"]
+            await admin.close()
+            await client.close()
+
+        asyncio.run(main())
+    """)
+
+
+def test_an_admin_client_manages_a_server(run_chroma_script: Script, port: int) -> None:
+    run_chroma_script(f"""
+        import chromadb
+        client = chromadb.HttpClient("127.0.0.1", {port})
+        with chromadb.AdminClient(client.get_settings()) as admin:
+            admin.create_tenant("acme")
+            admin.create_database("letters", "acme")
+        client.set_tenant("acme", "letters")
+        client.close()
+    """)
+
+
+def test_credentials_in_the_settings_open_a_server(run_chroma_script: Script, tmp_path: Path) -> None:
+    keys = KeyStore(tmp_path / "served")
+    _, secret = keys.create("ann", "read")
+    with live(open_engine(tmp_path / "served"), keys=keys) as url:
+        printed = run_chroma_script(f"""
+            import os
+            import chromadb
+            os.environ["CHROMA_CLIENT_AUTH_PROVIDER"] = "chromadb.auth.token_authn.TokenAuthClientProvider"
+            os.environ["CHROMA_CLIENT_AUTH_CREDENTIALS"] = {secret!r}
+            print(chromadb.HttpClient({url!r}).get_user_identity().user_id)
+            os.environ["CHROMA_CLIENT_AUTH_CREDENTIALS"] = "other"
+            try:
+                chromadb.HttpClient({url!r})
+            except chromadb.errors.ChromaAuthError:
+                print("refused")
+        """)
+    assert printed.split() == ["ann", "refused"]
+
+
+def test_settings_that_name_another_server_are_refused(run_chroma_script: Script) -> None:
+    printed = run_chroma_script("""
+        import chromadb
+        try:
+            chromadb.HttpClient("here", settings=chromadb.Settings(chroma_server_host="there"))
+        except ValueError as error:
+            print(error)
+    """)
+    assert printed.startswith("settings.chroma_server_host is 'there', but the argument is 'here'")
+
+
+# -- what programs ask of them ----------------------------------------------------------------------------------
 
 
 def test_stopping_the_system_closes_the_client(run_chroma_script: Script) -> None:

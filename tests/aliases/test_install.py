@@ -12,7 +12,7 @@ PUBLIC = {
     "chromadb": "Client ClientAPI Collection EphemeralClient HttpClient PersistentClient QueryResult Search Settings",
     "chromadb.api": "AdminAPI AsyncClientAPI ClientAPI CreateCollectionConfiguration EmbeddingFunction ServerAPI",
     "chromadb.api.async_api": "AsyncClientAPI",
-    "chromadb.api.async_client": "AsyncClient",
+    "chromadb.api.async_client": "AsyncAdminClient AsyncClient",
     "chromadb.api.client": "AdminClient Client ClientAPI SharedSystemClient",
     "chromadb.api.collection_configuration": "CreateCollectionConfiguration CreateHNSWConfiguration",
     "chromadb.api.configuration": "CollectionConfigurationInterface HNSWConfiguration",

@@ -16,6 +16,7 @@ from ochre.errors import (
     InvalidTypeError,
     InvalidUUIDError,
     NotFoundError,
+    UnprocessableError,
     UnsupportedError,
 )
 from tests.client.conftest import everything, fill
@@ -53,7 +54,7 @@ def test_a_new_collection_is_empty_and_is_found_by_name_and_by_id(client: Client
         assert isinstance(found.id, UUID)
         assert (found.name, found.metadata) == ("things", {"s": "x", "i": 1, "f": 1.0, "b": True})
         assert isinstance(found.metadata["f"], float)
-        assert (found.tenant, found.database, found.schema) == ("default_tenant", "default_database", None)
+        assert (found.tenant, found.database) == ("default_tenant", "default_database")
         assert found.count() == 0
 
 
@@ -213,7 +214,8 @@ def test_a_handle_of_a_deleted_collection_is_stale_for_good(client: ClientType, 
         (lambda c: create(c, metadata={"a": float("nan")}), InvalidArgumentError, "metadata"),
         (lambda c: create(c, metadata="x"), InvalidTypeError, "metadata"),
         (lambda c: create(c, metadata=[("a", 1)]), InvalidTypeError, "metadata"),
-        (lambda c: create(c, schema={}), UnsupportedError, "schema is not supported yet"),
+        (lambda c: create(c, schema={}), UnprocessableError, "needs both 'defaults' and 'keys'"),
+        (lambda c: create(c, schema=5), InvalidTypeError, "Expected schema to be a dict"),
         (lambda c: create(c, embedding_function=5), InvalidTypeError, "embedding function"),
     ],
 )
@@ -408,3 +410,61 @@ def test_handles_compare_by_what_they_hold(client: ClientType, filled: Collectio
     assert "filled" in repr(filled)
     with pytest.raises(TypeError):
         hash(filled)
+
+
+# -- schema ------------------------------------------------------------------------------------------------------
+
+OFF = {"string": {"string_inverted_index": {"enabled": False, "config": {}}}}
+
+
+def schema(**vector: Any) -> dict[str, Any]:
+    """A schema that switches filters on the strings of `secret` off; `vector` is its vector index's settings."""
+    keys = {"secret": OFF, "#embedding": {"float_list": {"vector_index": {"enabled": True, "config": vector}}}}
+    return {"defaults": {}, "keys": keys}
+
+
+class ChromasSchema:
+    def serialize_to_json(self) -> dict[str, Any]:
+        return schema()
+
+
+@pytest.mark.parametrize("given", [schema(), ChromasSchema()], ids=["JSON", "an object"])
+@pytest.mark.parametrize("method", ["create_collection", "get_or_create_collection"])
+def test_a_schema_decides_what_may_be_filtered(client: ClientType, method: str, given: Any) -> None:
+    made = getattr(client, method)("things", schema=given)
+    made.add(["a"], embeddings=[[1.0]], metadatas=[{"secret": "x", "open": "y"}])
+    assert made.get(where={"open": "y"})["ids"] == ["a"]
+    with pytest.raises(InvalidArgumentError, match="Cannot filter using metadata key 'secret'"):
+        made.get(where={"secret": "x"})
+
+
+def test_a_collection_shows_its_schema_and_another_takes_it(client: ClientType) -> None:
+    made = create(client, schema=schema(space="cosine", hnsw={"ef_search": 50}))
+    assert made.configuration_json["hnsw"] == {**DEFAULTS, "space": "cosine", "ef_search": 50}
+    assert made.schema["keys"]["secret"]["string"]["string_inverted_index"]["enabled"] is False
+    vector = made.schema["keys"]["#embedding"]["float_list"]["vector_index"]
+    assert (vector["enabled"], vector["config"]["space"]) == (True, "cosine")
+    assert create(client, "others", schema=made.schema).schema == made.schema
+
+
+def test_a_collection_without_a_schema_shows_the_default_and_the_keys_of_its_records(client: ClientType) -> None:
+    made = create(client)
+    assert set(made.schema["keys"]) == {"#document", "#embedding"}
+    made.add(["a"], embeddings=[[1.0]], metadatas=[{"year": 1990}])
+    keys = client.get_collection("things").schema["keys"]
+    assert keys["year"] == {"int": {"int_inverted_index": {"enabled": True, "config": {}}}}
+
+
+def test_a_schema_and_a_configuration_cannot_both_choose_the_index(client: ClientType) -> None:
+    with pytest.raises(InvalidArgumentError, match="schema and configuration conflict"):
+        create(client, schema=schema(), configuration={"hnsw": {"space": "ip"}})
+    assert client.count_collections() == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [(lambda c: c.search([]), "search is not supported yet"), (lambda c: c.fork("b"), "fork is not supported yet")],
+)
+def test_what_there_is_not_yet_says_so(empty: Collection, call: Callable[[Any], Any], words: str) -> None:
+    with pytest.raises(UnsupportedError, match=words):
+        call(empty)

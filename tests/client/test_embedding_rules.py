@@ -88,6 +88,11 @@ def test_a_collection_remembers_name_and_configuration(client: ClientType, argum
     assert client.get_collection("things").configuration_json["embedding_function"] == remembered
 
 
+def with_space(space: str) -> dict[str, Any]:
+    vector = {"vector_index": {"enabled": True, "config": {"space": space}}}
+    return {"defaults": {}, "keys": {"#embedding": {"float_list": vector}}}
+
+
 @pytest.mark.parametrize(
     ("arguments", "space"),
     [
@@ -97,6 +102,9 @@ def test_a_collection_remembers_name_and_configuration(client: ClientType, argum
         ({"configuration": {"embedding_function": Words()}}, "cosine"),
         ({"embedding_function": Words(), "configuration": {"hnsw": {"space": "ip"}}}, "ip"),
         ({"embedding_function": Words(), "metadata": {"hnsw:space": "ip"}}, "ip"),
+        ({"embedding_function": Words(), "schema": {"defaults": {}, "keys": {}}}, "cosine"),
+        ({"embedding_function": Words(), "schema": with_space("ip")}, "ip"),
+        ({"embedding_function": Words(), "configuration": {"spann": {}}, "metadata": {"hnsw:space": "ip"}}, "cosine"),
         ({"embedding_function": Letters()}, "l2"),
         ({"embedding_function": Nameless()}, "l2"),
         ({}, "l2"),
@@ -107,9 +115,10 @@ def test_the_functions_space_counts_where_nothing_else_is_said(client: ClientTyp
     assert made.configuration_json["hnsw"]["space"] == space
 
 
-def test_a_space_the_function_is_not_made_for_is_a_warning(client: ClientType) -> None:
+@pytest.mark.parametrize("chosen", [{"configuration": {"hnsw": {"space": "l2"}}}, {"schema": with_space("l2")}])
+def test_a_space_the_function_is_not_made_for_is_a_warning(client: ClientType, chosen: Any) -> None:
     with pytest.warns(UserWarning, match="not for 'l2'"):
-        made = client.create_collection("things", embedding_function=Words(), configuration={"hnsw": {"space": "l2"}})
+        made = client.create_collection("things", embedding_function=Words(), **chosen)
     assert made.configuration_json["hnsw"]["space"] == "l2"
 
 

@@ -55,6 +55,7 @@ def test_the_defaults_are_chromas_and_reported_in_its_form() -> None:
         ({"hnsw": {"space": "l2"}}, {"hnsw:space": "ip"}, Hnsw(space="ip")),
         ({"hnsw": {"space": "cosine"}}, {"hnsw:space": "ip", "hnsw:M": 3}, Hnsw(space="cosine")),
         ({"spann": {"space": "cosine"}}, {"hnsw:space": "ip"}, Hnsw(space="cosine")),
+        ({"spann": {}}, {"hnsw:space": "ip", "hnsw:M": 3}, Hnsw()),
     ],
 )
 def test_settings_come_from_the_configuration_or_else_from_the_metadata(
@@ -75,6 +76,7 @@ def test_settings_come_from_the_configuration_or_else_from_the_metadata(
         ({"hnsw": {"space": "l3"}}, None, "space 'l3' is unknown: expected one of l2, cosine, ip"),
         ({"spann": {"space": "L2"}}, None, "space 'L2' is unknown"),
         ({"embedding_function": "default"}, None, "is a str: expected a dict"),
+        ({"spann": {}}, {"hnsw:foo": 1}, "unknown metadata key 'hnsw:foo'"),
         (None, {"hnsw:foo": 1}, "unknown metadata key 'hnsw:foo': of 'hnsw:' there are hnsw:space"),
         (None, {"hnsw:space": "l3"}, "space 'l3' is unknown"),
         (None, {"hnsw:M": "16"}, "max_neighbors '16' is not an int"),

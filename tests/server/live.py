@@ -13,7 +13,7 @@ from ochre.engine import Engine
 from ochre.server.app import create_app
 from ochre.server.auth import Authenticator
 from ochre.server.keys import KeyStore
-from ochre.server.runner import Config, TimedProtocol
+from ochre.server.runner import configure
 from ochre.server.settings import ServerSettings
 
 
@@ -38,15 +38,14 @@ def live(engine: Engine, settings: ServerSettings | None = None, keys: KeyStore 
     """Serve an engine while the block runs; yields the address. The engine is closed at the end."""
     settings = settings or ServerSettings()
     app = create_app(engine, settings, Authenticator(keys))
-    config = Config(app, http=TimedProtocol, ws="none", log_config=None, access_log=False)
-    config.head_timeout = settings.header_timeout
-    server = _Server(config)
+    server = _Server(configure(app, settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
             assert server.listening.wait(30), "the server did not start"
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            protocol = "https" if settings.tls_cert else "http"
+            yield f"{protocol}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(30)

@@ -37,13 +37,14 @@ class AsyncRemoteEngine:
         """Return the version of the server's protocol."""
         return await self._get("/version", str)
 
-    async def pre_flight(self) -> bodies.PreFlight:
-        """Return what the server wants its clients to know."""
-        return await self._get("/pre-flight-checks", bodies.PreFlight)
+    async def max_batch_size(self) -> int:
+        """Return how many records a write may carry."""
+        return (await self._get("/pre-flight-checks", bodies.PreFlight)).max_batch_size
 
-    async def identity(self) -> bodies.Identity:
+    async def identity(self) -> requests.UserIdentity:
         """Return who the server takes the caller for."""
-        return await self._get("/auth/identity", bodies.Identity)
+        body = await self._get("/auth/identity", bodies.Identity)
+        return requests.UserIdentity(body.user_id, body.tenant, body.databases)
 
     # -- tenants and databases ----------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+
 import httpx
 
-from ochre.errors import OverloadedError, UnreachableError
+from ochre.errors import ClosedError, OverloadedError, UnreachableError
 from ochre.remote._async.compat import pause
 from ochre.wire import client_side
 
@@ -19,10 +21,10 @@ class AsyncTransport:
     Args:
         url: of the server, without a path of the API.
         headers: sent with every request.
-        verify: whether a certificate must be valid, or a file of authorities to trust.
+        verify: whether a certificate must be valid, or the authorities to trust.
     """
 
-    def __init__(self, url: str, headers: dict[str, str], verify: bool | str = True) -> None:
+    def __init__(self, url: str, headers: dict[str, str], verify: bool | ssl.SSLContext = True) -> None:
         self._url = url
         # A large write takes as long as it takes; only connecting has a limit.
         timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
@@ -38,8 +40,11 @@ class AsyncTransport:
         whose connection broke is not: it may have happened.
 
         Raises:
-            OchreError: of the class that the server names. UnreachableError: there is no answer.
+            OchreError: of the class that the server names. UnreachableError: there is no answer. ClosedError: after
+                `close`.
         """
+        if self._client.is_closed:
+            raise ClosedError(f"the client of {self._url} is closed: open another one")
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
             try:

@@ -38,13 +38,14 @@ class RemoteEngine:
         """Return the version of the server's protocol."""
         return self._get("/version", str)
 
-    def pre_flight(self) -> bodies.PreFlight:
-        """Return what the server wants its clients to know."""
-        return self._get("/pre-flight-checks", bodies.PreFlight)
+    def max_batch_size(self) -> int:
+        """Return how many records a write may carry."""
+        return (self._get("/pre-flight-checks", bodies.PreFlight)).max_batch_size
 
-    def identity(self) -> bodies.Identity:
+    def identity(self) -> requests.UserIdentity:
         """Return who the server takes the caller for."""
-        return self._get("/auth/identity", bodies.Identity)
+        body = self._get("/auth/identity", bodies.Identity)
+        return requests.UserIdentity(body.user_id, body.tenant, body.databases)
 
     # -- tenants and databases ----------------------------------------------------------------------------------
 

@@ -1,16 +1,8 @@
-"""The Engine protocol: what every engine does, told once.
-
-An engine keeps collections of records and answers about them. Each operation takes one frozen request and returns one
-value; a call that returns has happened, durably, and every later call, in any process, sees it. A call that raises
-changed nothing. An engine never embeds, never parses user input, and knows no JSON of any API.
-
-Errors of every operation on a collection: `NotFoundError` when the collection is not there (its message matches
-"Collection .* does not exist"), `ClosedError` after `close`, `StorageError` and its kin when the disk fails.
-"""
+"""The asynchronous protocols: the source of the synchronous ones."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from ochre.model.requests import (
@@ -26,32 +18,33 @@ from ochre.model.requests import (
     RecordBatch,
     ScanRecords,
     ScanReply,
+    UserIdentity,
     WriteRecords,
 )
 
 
-class Engine(Protocol):
+class AsyncEngine(Protocol):
     """Stores collections and answers about them."""
 
-    def create_tenant(self, name: str) -> None:
+    async def create_tenant(self, name: str) -> None:
         """Create a tenant; raises `AlreadyExistsError`."""
 
-    def get_tenant(self, name: str) -> str:
+    async def get_tenant(self, name: str) -> str:
         """Return the tenant's name; raises `NotFoundError`."""
 
-    def create_database(self, name: str, tenant: str) -> Database:
+    async def create_database(self, name: str, tenant: str) -> Database:
         """Create a database; raises `AlreadyExistsError`, and `NotFoundError` for an unknown tenant."""
 
-    def get_database(self, name: str, tenant: str) -> Database:
+    async def get_database(self, name: str, tenant: str) -> Database:
         """Return a database; raises `NotFoundError`."""
 
-    def delete_database(self, name: str, tenant: str) -> None:
+    async def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with all it holds; raises `NotFoundError`."""
 
-    def list_databases(self, tenant: str, limit: int | None = None, offset: int = 0) -> list[Database]:
+    async def list_databases(self, tenant: str, limit: int | None = None, offset: int = 0) -> list[Database]:
         """Return the databases of a tenant, sorted by name."""
 
-    def create_collection(self, request: CreateCollection) -> CollectionInfo:
+    async def create_collection(self, request: CreateCollection) -> CollectionInfo:
         """Create a collection, or return the existing one if the request says so.
 
         Raises:
@@ -59,42 +52,42 @@ class Engine(Protocol):
             InvalidArgumentError: the tenant or database is unknown.
         """
 
-    def get_collection(self, name: str, tenant: str, database: str) -> CollectionInfo:
+    async def get_collection(self, name: str, tenant: str, database: str) -> CollectionInfo:
         """Return the collection of that name."""
 
-    def get_collection_by_id(
+    async def get_collection_by_id(
         self, collection: UUID, tenant: str | None = None, database: str | None = None
     ) -> CollectionInfo:
         """Return the collection of that id, if it is in that tenant and database (None: in any)."""
 
-    def list_collections(
+    async def list_collections(
         self, tenant: str, database: str, limit: int | None = None, offset: int = 0
     ) -> list[CollectionInfo]:
         """Return the collections of a database, sorted by name."""
 
-    def count_collections(self, tenant: str, database: str) -> int:
+    async def count_collections(self, tenant: str, database: str) -> int:
         """Return how many collections a database has."""
 
-    def modify_collection(self, request: ModifyCollection) -> CollectionInfo:
+    async def modify_collection(self, request: ModifyCollection) -> CollectionInfo:
         """Change a collection's name, metadata or settings; raises `AlreadyExistsError` for a taken name."""
 
-    def delete_collection(self, name: str, tenant: str, database: str) -> None:
+    async def delete_collection(self, name: str, tenant: str, database: str) -> None:
         """Delete a collection with its records."""
 
-    def write(self, request: WriteRecords) -> None:
+    async def write(self, request: WriteRecords) -> None:
         """Add, update or upsert records: all of them or none.
 
         Raises:
             InvalidDimensionError: the vectors are not of the collection's dimension, which the first write sets.
         """
 
-    def delete(self, request: DeleteRecords) -> int:
+    async def delete(self, request: DeleteRecords) -> int:
         """Delete records; return how many there were."""
 
-    def get(self, request: GetRecords) -> RecordBatch:
+    async def get(self, request: GetRecords) -> RecordBatch:
         """Return records."""
 
-    def query(self, request: QueryRecords) -> QueryReply:
+    async def query(self, request: QueryRecords) -> QueryReply:
         """Return the nearest records, `min(n_results, matches)` of them for each query vector.
 
         Raises:
@@ -102,18 +95,35 @@ class Engine(Protocol):
             NotFoundError: an id of `ids` is unknown and there is no filter ("Error finding id").
         """
 
-    def count(self, request: CountRecords) -> int:
+    async def count(self, request: CountRecords) -> int:
         """Return how many records match."""
 
-    def scan(self, request: ScanRecords) -> ScanReply:
+    async def scan(self, request: ScanRecords) -> ScanReply:
         """Return the next records of a walk: those that were there when it began and match when it reaches them.
 
         Writers go on meanwhile: each step is one snapshot; no record comes twice; one that was deleted or no longer
         matches is left out.
         """
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         """Delete everything and recreate the default tenant and database; raises `ForbiddenError` unless allowed."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Release every handle. Calls after this raise `ClosedError`; closing twice is fine."""
+
+
+@runtime_checkable
+class AsyncServer(Protocol):
+    """What an engine may have besides when it is a server's: answers about the server itself."""
+
+    async def heartbeat(self) -> int:
+        """Return the server's time in nanoseconds since the epoch."""
+
+    async def version(self) -> str:
+        """Return the version of the server's protocol."""
+
+    async def max_batch_size(self) -> int:
+        """Return how many records a write may carry."""
+
+    async def identity(self) -> UserIdentity:
+        """Return who the server takes the caller for."""

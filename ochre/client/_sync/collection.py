@@ -1,24 +1,25 @@
-"""Collection: one collection of records, with the methods of Chroma's Python API and what its users ask for besides."""
+# Made by tools/unasync.py from ochre/client/_async/collection.py: change that file, then run `make format`.
+"""Collection: one collection of records, with the methods of Chroma's API and what its users ask for besides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
-import numpy as np
-
 from ochre.client import normalize, present
-from ochre.client.functions import Embedder, Function, check_function, name_of
-from ochre.client.normalize import GET_DEFAULT, PEEK, QUERY_DEFAULT, Include, parse_include
+from ochre.client._sync.compat import in_thread
+from ochre.client.functions import Embedder, Function, changed_function
+from ochre.client.inputs import parse_queries, parse_records
+from ochre.client.normalize import GET_DEFAULT, PEEK, QUERY_DEFAULT, Include, Where, WhereDocument, parse_include
+from ochre.client.present import Load
 from ochre.client.results import DeleteResult, GetResult, QueryResult
-from ochre.embedding.registry import to_envelope
 from ochre.engine import Engine
-from ochre.errors import InvalidArgumentError, InvalidTypeError
+from ochre.errors import InvalidArgumentError, UnsupportedError
 from ochre.model.filters import parse_filters
 from ochre.model.names import parse_collection_name
-from ochre.model.records import check_count, parse_collection_metadata, parse_ids, parse_metadatas, parse_texts
+from ochre.model.records import parse_collection_metadata, parse_ids
 from ochre.model.requests import (
     CollectionInfo,
     CountRecords,
@@ -28,27 +29,22 @@ from ochre.model.requests import (
     QueryRecords,
     ScanRecords,
     WriteKind,
-    WriteRecords,
 )
 from ochre.model.text import preview
-from ochre.model.vectors import Matrix, parse_matrix
 
-Where = Mapping[str, Any]
-"""A filter on metadata, such as `{"year": {"$gte": 1990}}`."""
-
-WhereDocument = Mapping[str, Any]
-"""A filter on documents, such as `{"$contains": "river"}`."""
+Reply = TypeVar("Reply")
+Result = TypeVar("Result")
 
 
 class Collection:
-    """A collection of records. Clients make these; a handle may be used by several threads."""
+    """A collection of records. Clients make these; a handle may be used by any number of threads."""
 
     def __init__(self, engine: Engine, info: CollectionInfo, function: Function, data_loader: Any = None) -> None:
         self._engine = engine
         self._info = info
         self._function = function
-        self._embedder = Embedder(function, info.configuration.embedding_function)
         self._data_loader = data_loader
+        self._embedder = Embedder(function, info.configuration.embedding_function, data_loader)
         self._count = CountRecords(info.id)
 
     # -- what it is ---------------------------------------------------------------------------------------------
@@ -79,9 +75,9 @@ class Collection:
         return self._info.database
 
     @property
-    def schema(self) -> None:
-        """None: indexes need no description here; every metadata key can be filtered as it is."""
-        return
+    def schema(self) -> dict[str, Any]:
+        """What may be filtered, as JSON: `defaults`, and by key `keys`; as it was when the handle was made."""
+        return self._info.schema.to_public(self._info.configuration)
 
     @property
     def configuration_json(self) -> dict[str, Any]:
@@ -159,7 +155,7 @@ class Collection:
             wanted.fields,
         )
         load = self._loader(wanted, required=True)
-        return present.get_result(self._engine.get(request), wanted, load)
+        return _shown(present.get_result, self._engine.get(request), wanted, load)
 
     def peek(self, limit: int = 10) -> GetResult:
         """Return the first records, embeddings included."""
@@ -187,7 +183,7 @@ class Collection:
         while True:
             reply = self._engine.scan(request)
             if reply.batch.ids:
-                yield present.get_result(reply.batch, wanted, load)
+                yield _shown(present.get_result, reply.batch, wanted, load)
             if reply.cursor is None:
                 return
             request = replace(request, cursor=reply.cursor)
@@ -235,11 +231,16 @@ class Collection:
         filter_ = parse_filters(where, where_document)
         chosen = None if ids is None else parse_ids(ids, allow_empty=True, allow_blank=True, unique=False)
         load = self._loader(wanted, required=False)
-        vectors = self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
+        sources = (self._embedder, query_embeddings, query_texts, query_images, query_uris)
+        vectors = parse_queries(*sources) if query_embeddings is not None else in_thread(parse_queries, *sources)
         request = QueryRecords(
             self.id, vectors, count, chosen, filter_, farthest, bool(exact), bool(explain), wanted.fields
         )
-        return present.query_result(self._engine.query(request), wanted, load)
+        return _shown(present.query_result, self._engine.query(request), wanted, load)
+
+    def search(self, searches: Any, read_level: Any = None) -> NoReturn:  # noqa: ARG002  (Chroma's parameters)
+        """Not supported yet: raises `UnsupportedError`."""
+        raise UnsupportedError("search is not supported yet: use query(), with where and where_document")
 
     # -- writing ------------------------------------------------------------------------------------------------
 
@@ -349,7 +350,8 @@ class Collection:
                 "Changing the distance function of a collection once it is created is not supported: "
                 "leave 'hnsw:space' out, or copy the records into a new collection"
             )
-        function, changes = self._changed_function(configuration)
+        persisted = self._info.configuration.embedding_function
+        function, changes = changed_function(configuration, self._function, persisted)
         self._info = self._engine.modify_collection(
             ModifyCollection(
                 self.id,
@@ -359,131 +361,26 @@ class Collection:
             )
         )
         self._function = function
-        self._embedder = Embedder(function, self._info.configuration.embedding_function)
+        self._embedder = Embedder(function, self._info.configuration.embedding_function, self._data_loader)
+
+    def fork(self, new_name: str) -> NoReturn:
+        """Not supported yet: raises `UnsupportedError`."""
+        raise UnsupportedError(
+            f"fork is not supported yet: create the collection {preview(new_name)} and copy the records into it with "
+            "scan() and add()"
+        )
 
     # -- parts --------------------------------------------------------------------------------------------------
 
-    def _changed_function(self, configuration: Mapping[str, Any] | None) -> tuple[Function, dict[str, Any] | None]:
-        """Return the function from now on, and the changes with its persisted form in place of it."""
-        if configuration is None:
-            return self._function, None
-        changes = dict(normalize.parse_configuration_argument(configuration) or {})
-        if changes.get("spann") is not None:
-            raise InvalidArgumentError(
-                "Trying to update the spann configuration of a collection whose index is hnsw: pass "
-                "configuration={'hnsw': {...}}"
-            )
-        function = changes.get("embedding_function")
-        if function is None or isinstance(function, Mapping):
-            return self._function, changes
-        check_function(function)
-        persisted = self._info.configuration.embedding_function
-        envelope = to_envelope(function)
-        if persisted and persisted.get("type") == "known":
-            if persisted["name"] != name_of(function):
-                raise InvalidArgumentError(
-                    f"The embedding function {name_of(function)!r} cannot replace {persisted['name']!r}: vectors "
-                    "of two "
-                    "models do not compare; copy the records into a new collection"
-                )
-            function.validate_config_update(persisted["config"], envelope["config"])
-        changes["embedding_function"] = envelope
-        return function, changes
-
-    def _write(
-        self, kind: WriteKind, ids: Any, embeddings: Any, metadatas: Any, documents: Any, images: Any, uris: Any
-    ) -> None:
-        names = parse_ids(ids)
-        texts = parse_texts(documents, "documents", len(names))
-        places = parse_texts(uris, "uris", len(names))
-        metadata = parse_metadatas(metadatas, len(names))
-        pictures = _parse_images(images, len(names))
-        if embeddings is not None:
-            vectors: Matrix | None = parse_matrix(embeddings)
-        else:
-            vectors = self._embedded(kind, texts, pictures, places)
-        if vectors is not None:
-            check_count(len(vectors), "embeddings", len(names))
-        self._engine.write(WriteRecords(self.id, kind, names, vectors, texts, metadata, places))
-
-    def _embedded(
-        self, kind: WriteKind, texts: list[str | None] | None, images: list[Any] | None, uris: list[str | None] | None
-    ) -> Matrix | None:
-        """Embed the one source there is; an update may have none."""
-        sources = {"documents": texts, "images": images}
-        if kind == "add":
-            sources["uris"] = uris
-        given = [name for name, source in sources.items() if source is not None]
-        if kind == "update" and not given:
-            return None
-        if len(given) != 1:
-            raise InvalidArgumentError(
-                f"Exactly one of {', '.join(sources)} must be provided in {kind} when there are no embeddings, "
-                f"got {' and '.join(given) or 'none'}"
-            )
-        return self._embedder.documents(self._inputs(given[0], sources[given[0]] or [], kind))
-
-    def _inputs(self, name: str, source: list[Any], operation: str) -> list[Any]:
-        missing = next((index for index, item in enumerate(source) if item is None), None)
-        if missing is not None:
-            raise InvalidArgumentError(
-                f"{name}[{missing}] is None and there is no embedding for it in {operation}: "
-                "give the text, or pass embeddings"
-            )
-        return self._load(source) if name in {"uris", "query_uris"} else source
-
-    def _query_vectors(self, embeddings: Any, texts: Any, images: Any, uris: Any) -> Matrix:
-        sources = {"query_embeddings": embeddings, "query_texts": texts, "query_images": images, "query_uris": uris}
-        given = [name for name, source in sources.items() if source is not None]
-        if len(given) != 1:
-            raise InvalidArgumentError(
-                f"Exactly one of {', '.join(sources)} must be provided in query, got {' and '.join(given) or 'none'}"
-            )
-        if embeddings is not None:
-            return parse_matrix(embeddings, "query_embeddings")
-        if images is not None:
-            return self._embedder.queries(_parse_images(images) or [])
-        name, source = given[0], texts if texts is not None else uris
-        values = [source] if isinstance(source, str) else source
-        if not isinstance(values, Sequence | np.ndarray) or not len(values):
-            raise InvalidArgumentError(
-                f"Expected {name} to be a non-empty list of strings, got {preview(source)} in query."
-            )
-        return self._embedder.queries(self._inputs(name, parse_texts(values, name, len(values)) or [], "query"))
+    def _write(self, kind: WriteKind, *columns: Any) -> None:
+        self._engine.write(in_thread(parse_records, self._embedder, self.id, kind, *columns))
 
     def _loader(self, include: Include, *, required: bool) -> present.Load | None:
-        if not include.data or (self._data_loader is None and not required):
-            return None
-        self._require_loader()
-        return self._load
-
-    def _require_loader(self) -> None:
-        if self._data_loader is None:
-            raise InvalidArgumentError(
-                "You must set a data loader on the collection if loading from URIs: "
-                "pass data_loader=... when you open it"
-            )
-
-    def _load(self, uris: Sequence[str | None]) -> Any:
-        self._require_loader()
-        return self._data_loader(list(uris))
+        return self._embedder.loader(required=required) if include.data else None
 
 
-def _parse_images(images: Any, count: int | None = None) -> list[Any] | None:
-    """Parse images: one array of 2 or more dimensions, or a list of them."""
-    if images is None:
-        return None
-    if hasattr(images, "ndim"):
-        images = [images]
-    if not isinstance(images, Sequence) or not images:
-        raise InvalidTypeError(
-            "Expected images to be a non-empty list of arrays; an image is an array (height, width, ...)"
-        )
-    for index, image in enumerate(images):
-        if getattr(image, "ndim", 0) < 2:
-            raise InvalidTypeError(
-                f"Expected images[{index}] to be an array of 2 or more dimensions (height, width, ...)"
-            )
-    if count is not None:
-        check_count(len(images), "images", count)
-    return list(images)
+def _shown(
+    show: Callable[[Reply, Include, Load | None], Result], reply: Reply, include: Include, load: Load | None
+) -> Result:
+    """Shape a reply; loading the data behind uris may take long."""
+    return show(reply, include, load) if load is None else in_thread(show, reply, include, load)

@@ -1,24 +1,21 @@
+# Made by tools/unasync.py from ochre/client/_async/client.py: change that file, then run `make format`.
 """Client: the collections of one database, with the methods of Chroma's Python API."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
 from ochre.client import normalize
-from ochre.client.collection import Collection
-from ochre.client.functions import DEFAULT, Function, check_conflict, check_function, configured, preferred_space
-from ochre.engine import Engine
-from ochre.errors import UnsupportedError
-from ochre.model.configuration import Configuration, parse_configuration
-from ochre.model.names import parse_collection_id, parse_collection_name, parse_reference
-from ochre.model.records import parse_collection_metadata
-from ochre.model.requests import DEFAULT_DATABASE, CollectionInfo, CreateCollection
+from ochre.client._sync.collection import Collection
+from ochre.client.creation import parse_new_collection
+from ochre.client.functions import DEFAULT, Function, check_conflict, check_function
+from ochre.engine import Engine, Server
+from ochre.model.names import parse_collection_id, parse_reference
+from ochre.model.requests import DEFAULT_DATABASE, CollectionInfo, UserIdentity
 from ochre.settings import Settings
 from ochre.version import __version__
 
@@ -26,38 +23,30 @@ MAX_BATCH_SIZE = 2**31 - 1
 """What `get_max_batch_size` answers: a call of any size is one atomic write, so this is a number to satisfy callers."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserIdentity:
-    """Who a client works as.
-
-    Attributes:
-        user_id: empty: an embedded database knows no users.
-        tenant: the tenant the client works with.
-        databases: the databases the client works with.
-    """
-
-    user_id: str
-    tenant: str
-    databases: list[str]
-
-
 class Client:
     """Works with the collections of one database of one tenant.
 
-    Close it, or use it in a `with` statement: that releases the files at once.
+    Close it, or use it in an `with` statement: that releases the files at once.
     """
 
     def __init__(self, engine: Engine, settings: Settings, tenant: str, database: str) -> None:
-        """Use `connect.PersistentClient` and its neighbours instead.
+        """Use `open`, which looks whether the tenant and the database are there."""
+        self._engine = engine
+        self._server = engine if isinstance(engine, Server) else None
+        self._settings = settings
+        self.tenant = tenant
+        self.database = database
+
+    @classmethod
+    def open(cls, engine: Engine, settings: Settings, tenant: str, database: str) -> Self:
+        """Make a client of an engine; `ochre.PersistentClient` and its neighbours choose one.
 
         Raises:
             NotFoundError: the tenant or the database does not exist.
         """
-        self._engine = engine
-        self._settings = settings
-        self.tenant = tenant
-        self.database = database
-        self.set_tenant(tenant, database)
+        client = cls(engine, settings, tenant, database)
+        client.set_tenant(tenant, database)
+        return client
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 
@@ -85,24 +74,27 @@ class Client:
     # -- about itself -------------------------------------------------------------------------------------------
 
     def heartbeat(self) -> int:
-        """Return the time in nanoseconds since the epoch: a sign of life."""
-        return time.time_ns()
+        """Return the time in nanoseconds since the epoch: a sign of life, of the server if there is one."""
+        return self._server.heartbeat() if self._server else time.time_ns()
 
     def get_version(self) -> str:
-        """Return the package's version."""
-        return __version__
+        """Return the package's version; of a server, that of its protocol."""
+        return self._server.version() if self._server else __version__
 
     def get_max_batch_size(self) -> int:
-        """Return how many records a call may carry: more than fit into memory. Each call is one atomic write."""
-        return MAX_BATCH_SIZE
+        """Return how many records a call may carry: a server's limit, or more than fit into memory.
+
+        Each call is one atomic write.
+        """
+        return self._server.max_batch_size() if self._server else MAX_BATCH_SIZE
 
     def get_settings(self) -> Settings:
         """Return the settings the client was opened with."""
         return self._settings
 
     def get_user_identity(self) -> UserIdentity:
-        """Return who the client works as."""
-        return UserIdentity("", self.tenant, [self.database])
+        """Return who the client works as; a server says whom it takes it for."""
+        return self._server.identity() if self._server else UserIdentity("", self.tenant, [self.database])
 
     @staticmethod
     def clear_system_cache() -> None:
@@ -146,7 +138,9 @@ class Client:
 
         Args:
             name: 3-512 characters from `[a-zA-Z0-9._-]`, beginning and ending with a letter or digit.
-            schema: not supported yet: None.
+            schema: what may be filtered, in Chroma's JSON form `{"defaults": {...}, "keys": {...}}`, or an object with
+                `serialize_to_json()`. Its vector index's settings and embedding function count as configuration; only
+                one of the two may choose them.
             configuration: `{"hnsw": {"space": "cosine", ...}}`; see `model.configuration.Hnsw` for the fields.
             metadata: str, int, float and bool values. The legacy `hnsw:space` and its kin count as configuration.
             embedding_function: embeds documents and query texts; all-MiniLM-L6-v2 by default. With None nothing is
@@ -173,22 +167,13 @@ class Client:
         get_or_create: bool,
         overwrite_metadata: bool = False,
     ) -> Collection:
-        if schema is not None:
-            raise UnsupportedError(
-                "schema is not supported yet: pass configuration={'hnsw': {...}} for the index; "
-                "every metadata key can be filtered as it is"
-            )
-        check_function(embedding_function)
-        parsed_metadata = parse_collection_metadata(metadata)
-        configuration = normalize.parse_configuration_argument(configuration)
-        settings = configured(configuration, embedding_function)
-        function = _embedding_instance(configuration, embedding_function)
-        request = CreateCollection(
-            self.tenant,
-            self.database,
-            parse_collection_name(name),
-            parsed_metadata,
-            _with_space(settings, parsed_metadata, function),
+        request, function = parse_new_collection(
+            (self.tenant, self.database),
+            name,
+            schema,
+            configuration,
+            metadata,
+            embedding_function,
             get_or_create=get_or_create,
             overwrite_metadata=overwrite_metadata,
         )
@@ -254,28 +239,3 @@ class Client:
     def _opened(self, info: CollectionInfo, function: Function, data_loader: Any) -> Collection:
         check_conflict(info.configuration.embedding_function, function)
         return Collection(self._engine, info, function, data_loader)
-
-
-def _embedding_instance(configuration: Mapping[str, Any] | None, function: Function) -> Function:
-    """Return the function that embeds on the new handle: the argument, or the one inside the configuration."""
-    own = (configuration or {}).get("embedding_function")
-    if own is not None and not isinstance(own, Mapping) and (function is DEFAULT or function is None):
-        return own
-    return function
-
-
-def _with_space(settings: dict[str, Any], metadata: Mapping[str, Any] | None, function: Function) -> Configuration:
-    """Parse the settings; where they leave the space open, the embedding function's own counts."""
-    configuration = parse_configuration(settings, metadata)
-    space = preferred_space(function)
-    chosen = any((settings.get(kind) or {}).get("space") is not None for kind in ("hnsw", "spann"))
-    if space is not None and not chosen and "hnsw:space" not in (metadata or {}):
-        kind = "spann" if settings.get("spann") is not None else "hnsw"
-        return parse_configuration({**settings, kind: {**(settings.get(kind) or {}), "space": space}}, metadata)
-    supported = getattr(function, "supported_spaces", None)
-    if callable(supported) and configuration.space not in supported():
-        warnings.warn(
-            f"the embedding function is made for the spaces {supported()}, not for {configuration.space!r}",
-            stacklevel=3,
-        )
-    return configuration

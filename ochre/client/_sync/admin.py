@@ -1,37 +1,23 @@
+# Made by tools/unasync.py from ochre/client/_async/admin.py: change that file, then run `make format`.
 """AdminClient: tenants and databases."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self, TypedDict
-from uuid import UUID
+from typing import Self
 
-from ochre.client import normalize
+from ochre.client import normalize, present
+from ochre.client.results import Database, Tenant
 from ochre.engine import Engine
 from ochre.model.names import parse_database_name, parse_reference, parse_tenant_name
 from ochre.model.requests import DEFAULT_TENANT
-from ochre.model.requests import Database as DatabaseInfo
-
-
-class Tenant(TypedDict):
-    """A tenant: a group of databases."""
-
-    name: str
-
-
-class Database(TypedDict):
-    """A database: a group of collections."""
-
-    id: UUID
-    name: str
-    tenant: str
 
 
 class AdminClient:
     """Creates, finds and deletes tenants and databases."""
 
     def __init__(self, engine: Engine, *, owns_engine: bool = True) -> None:
-        """Use `connect.AdminClient` instead."""
+        """Use `ochre.AdminClient` instead."""
         self._engine = engine
         self._owns_engine = owns_engine
 
@@ -62,7 +48,8 @@ class AdminClient:
 
     def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
         """Return a database; raises `NotFoundError`."""
-        return _shown(self._engine.get_database(parse_reference(name, "database"), parse_reference(tenant, "tenant")))
+        found = self._engine.get_database(parse_reference(name, "database"), parse_reference(tenant, "tenant"))
+        return present.database(found)
 
     def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
         """Delete a database with its collections and their records; raises `NotFoundError`."""
@@ -75,8 +62,4 @@ class AdminClient:
         count = normalize.parse_count(limit, "limit", "list_databases")
         skip = normalize.parse_count(offset, "offset", "list_databases") or 0
         known = self._engine.list_databases(parse_reference(tenant, "tenant"), count, skip)
-        return [_shown(database) for database in known]
-
-
-def _shown(database: DatabaseInfo) -> Database:
-    return {"id": database.id, "name": database.name, "tenant": database.tenant}
+        return [present.database(database) for database in known]

@@ -1,0 +1,1 @@
+"""The asynchronous clients: the source of the synchronous ones."""

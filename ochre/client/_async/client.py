@@ -1,0 +1,242 @@
+"""AsyncClient: the collections of one database, with the methods of Chroma's Python API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from ochre.client import normalize
+from ochre.client._async.collection import AsyncCollection
+from ochre.client.creation import parse_new_collection
+from ochre.client.functions import DEFAULT, Function, check_conflict, check_function
+from ochre.engine import AsyncEngine, AsyncServer
+from ochre.model.names import parse_collection_id, parse_reference
+from ochre.model.requests import DEFAULT_DATABASE, CollectionInfo, UserIdentity
+from ochre.settings import Settings
+from ochre.version import __version__
+
+MAX_BATCH_SIZE = 2**31 - 1
+"""What `get_max_batch_size` answers: a call of any size is one atomic write, so this is a number to satisfy callers."""
+
+
+class AsyncClient:
+    """Works with the collections of one database of one tenant.
+
+    Close it, or use it in an `async with` statement: that releases the files at once.
+    """
+
+    def __init__(self, engine: AsyncEngine, settings: Settings, tenant: str, database: str) -> None:
+        """Use `open`, which looks whether the tenant and the database are there."""
+        self._engine = engine
+        self._server = engine if isinstance(engine, AsyncServer) else None
+        self._settings = settings
+        self.tenant = tenant
+        self.database = database
+
+    @classmethod
+    async def open(cls, engine: AsyncEngine, settings: Settings, tenant: str, database: str) -> Self:
+        """Make a client of an engine; `ochre.PersistentClient` and its neighbours choose one.
+
+        Raises:
+            NotFoundError: the tenant or the database does not exist.
+        """
+        client = cls(engine, settings, tenant, database)
+        await client.set_tenant(tenant, database)
+        return client
+
+    # -- life cycle ---------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Release every file handle; the folder can be deleted right after. Closing twice is fine."""
+        await self._engine.close()
+
+    async def reset(self) -> bool:
+        """Delete every tenant, database, collection and record, and recreate the defaults.
+
+        Raises:
+            ForbiddenError: unless the client was opened with `Settings(allow_reset=True)`.
+        """
+        await self._engine.reset()
+        return True
+
+    # -- about itself -------------------------------------------------------------------------------------------
+
+    async def heartbeat(self) -> int:
+        """Return the time in nanoseconds since the epoch: a sign of life, of the server if there is one."""
+        return await self._server.heartbeat() if self._server else time.time_ns()
+
+    async def get_version(self) -> str:
+        """Return the package's version; of a server, that of its protocol."""
+        return await self._server.version() if self._server else __version__
+
+    async def get_max_batch_size(self) -> int:
+        """Return how many records a call may carry: a server's limit, or more than fit into memory.
+
+        Each call is one atomic write.
+        """
+        return await self._server.max_batch_size() if self._server else MAX_BATCH_SIZE
+
+    def get_settings(self) -> Settings:
+        """Return the settings the client was opened with."""
+        return self._settings
+
+    async def get_user_identity(self) -> UserIdentity:
+        """Return who the client works as; a server says whom it takes it for."""
+        return await self._server.identity() if self._server else UserIdentity("", self.tenant, [self.database])
+
+    @staticmethod
+    def clear_system_cache() -> None:
+        """Do nothing: clients share no state of the process that could be cleared. Chroma's have such a cache."""
+
+    async def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
+        """Work with another tenant's database from now on; raises `NotFoundError` if one of them does not exist."""
+        await self._engine.get_tenant(parse_reference(tenant, "tenant"))
+        await self._engine.get_database(parse_reference(database, "database"), tenant)
+        self.tenant, self.database = tenant, database
+
+    async def set_database(self, database: str) -> None:
+        """Work with another database of the tenant from now on; raises `NotFoundError`."""
+        await self._engine.get_database(parse_reference(database, "database"), self.tenant)
+        self.database = database
+
+    # -- collections --------------------------------------------------------------------------------------------
+
+    async def list_collections(self, limit: int | None = None, offset: int | None = None) -> list[AsyncCollection]:
+        """Return the collections of the database, sorted by name."""
+        count = normalize.parse_count(limit, "limit", "list_collections")
+        skip = normalize.parse_count(offset, "offset", "list_collections") or 0
+        infos = await self._engine.list_collections(self.tenant, self.database, count, skip)
+        return [AsyncCollection(self._engine, info, DEFAULT) for info in infos]
+
+    async def count_collections(self) -> int:
+        """Return how many collections the database has."""
+        return await self._engine.count_collections(self.tenant, self.database)
+
+    async def create_collection(
+        self,
+        name: str,
+        schema: Any = None,
+        configuration: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        embedding_function: Function = DEFAULT,
+        data_loader: Any = None,
+        get_or_create: bool = False,
+    ) -> AsyncCollection:
+        """Create a collection.
+
+        Args:
+            name: 3-512 characters from `[a-zA-Z0-9._-]`, beginning and ending with a letter or digit.
+            schema: what may be filtered, in Chroma's JSON form `{"defaults": {...}, "keys": {...}}`, or an object with
+                `serialize_to_json()`. Its vector index's settings and embedding function count as configuration; only
+                one of the two may choose them.
+            configuration: `{"hnsw": {"space": "cosine", ...}}`; see `model.configuration.Hnsw` for the fields.
+            metadata: str, int, float and bool values. The legacy `hnsw:space` and its kin count as configuration.
+            embedding_function: embeds documents and query texts; all-MiniLM-L6-v2 by default. With None nothing is
+                persisted, and documents without embeddings are still embedded by the default function, as in Chroma.
+            data_loader: turns uris into images or other data; it is not persisted.
+            get_or_create: return the collection of that name if there is one, with the metadata it has.
+
+        Raises:
+            InvalidArgumentError: an argument breaks a rule. AlreadyExistsError: the name is taken.
+        """
+        return await self._create(
+            name, schema, configuration, metadata, embedding_function, data_loader, get_or_create=get_or_create
+        )
+
+    async def _create(
+        self,
+        name: str,
+        schema: Any,
+        configuration: Mapping[str, Any] | None,
+        metadata: Mapping[str, Any] | None,
+        embedding_function: Function,
+        data_loader: Any,
+        *,
+        get_or_create: bool,
+        overwrite_metadata: bool = False,
+    ) -> AsyncCollection:
+        request, function = parse_new_collection(
+            (self.tenant, self.database),
+            name,
+            schema,
+            configuration,
+            metadata,
+            embedding_function,
+            get_or_create=get_or_create,
+            overwrite_metadata=overwrite_metadata,
+        )
+        return self._opened(await self._engine.create_collection(request), function, data_loader)
+
+    async def get_or_create_collection(
+        self,
+        name: str,
+        schema: Any = None,
+        configuration: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        embedding_function: Function = DEFAULT,
+        data_loader: Any = None,
+        *,
+        overwrite_metadata: bool = False,
+    ) -> AsyncCollection:
+        """Return the collection of that name, created if there is none. Arguments as in `create_collection`.
+
+        A collection that exists keeps its metadata and its configuration, whatever is passed here, as in Chroma;
+        `overwrite_metadata=True` replaces its metadata.
+        """
+        return await self._create(
+            name,
+            schema,
+            configuration,
+            metadata,
+            embedding_function,
+            data_loader,
+            get_or_create=True,
+            overwrite_metadata=overwrite_metadata,
+        )
+
+    async def get_collection(
+        self, name: str, embedding_function: Function = DEFAULT, data_loader: Any = None
+    ) -> AsyncCollection:
+        """Return the collection of that name.
+
+        Args:
+            name: its name.
+            embedding_function: by default the persisted one, rebuilt when something must be embedded.
+            data_loader: turns uris into images or other data.
+
+        Raises:
+            NotFoundError: there is none. InvalidArgumentError: the function's name is not the persisted one's.
+        """
+        check_function(embedding_function)
+        info = await self._engine.get_collection(parse_reference(name, "collection"), self.tenant, self.database)
+        return self._opened(info, embedding_function, data_loader)
+
+    async def get_collection_by_id(
+        self,
+        id: UUID | str,  # noqa: A002  (Chroma's name)
+        embedding_function: Function = DEFAULT,
+        data_loader: Any = None,
+    ) -> AsyncCollection:
+        """Return the collection of that id, in this database; otherwise as `get_collection`."""
+        check_function(embedding_function)
+        info = await self._engine.get_collection_by_id(parse_collection_id(id), self.tenant, self.database)
+        return self._opened(info, embedding_function, data_loader)
+
+    async def delete_collection(self, name: str) -> None:
+        """Delete the collection of that name with its records; raises `NotFoundError`."""
+        await self._engine.delete_collection(parse_reference(name, "collection"), self.tenant, self.database)
+
+    def _opened(self, info: CollectionInfo, function: Function, data_loader: Any) -> AsyncCollection:
+        check_conflict(info.configuration.embedding_function, function)
+        return AsyncCollection(self._engine, info, function, data_loader)
