@@ -6,6 +6,7 @@ Functions here take a `Session` and run inside its transaction; they know nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ import msgspec
 from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, StorageError
 from ochre.local.schema import MAX_COLLECTION_KEY, ORDINAL_BITS
 from ochre.local.session import Session
-from ochre.model.configuration import stored_configuration, update_configuration
+from ochre.model.configuration import Configuration, stored_configuration, update_configuration
 from ochre.model.records import Scalar
 from ochre.model.requests import (
     DEFAULT_DATABASE,
@@ -258,11 +259,17 @@ def _row(row: tuple[Any, ...]) -> CollectionRow:
         tenant=str(tenant),
         database=str(database),
         metadata=None if metadata is None else msgspec.json.decode(str(metadata), type=dict[str, Scalar]),
-        configuration=stored_configuration(msgspec.json.decode(str(configuration))),
+        configuration=_configuration(str(configuration)),
         dimension=None if dimension is None else int(dimension),
         head=int(head),
     )
     return CollectionRow(info, int(key), int(ordinal), int(slot), int(records))
+
+
+# Rows are read again after every commit of anybody; this part hardly ever changes.
+@lru_cache(maxsize=1024)
+def _configuration(text: str) -> Configuration:
+    return stored_configuration(msgspec.json.decode(text))
 
 
 def _metadata_json(metadata: dict[str, Scalar | None] | None) -> str | None:
