@@ -54,6 +54,7 @@ class Database:
             StorageError: the folder cannot be made or read; FormatVersionError: the file is not ours to read.
         """
         self.folder = folder
+        self._path = folder / FILE_NAME
         self.on_fork: Callable[[], None] = lambda: None
         self._settings = settings
         self._make_locks()
@@ -210,7 +211,7 @@ class Database:
 
     def _identify(self) -> tuple[int, int] | None:
         try:
-            found = (self.folder / FILE_NAME).stat()
+            found = self._path.stat()
         except FileNotFoundError:
             return None
         return found.st_dev, found.st_ino
@@ -252,7 +253,7 @@ class Database:
                 f"the database at {self.folder} cannot be used in this process, which was forked while calls were "
                 "under way in other threads; fork before the folder is opened, or start the process anew"
             )
-        session = Session(apsw.Connection(str(self.folder / FILE_NAME)), self._settings.busy_timeout)
+        session = Session(apsw.Connection(str(self._path)), self._settings.busy_timeout)
         connection = session.connection
         try:
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # counts for a new file: it can shrink one day

@@ -42,7 +42,7 @@ ArenaOf = Callable[[CollectionRow], Arena]
 _INSERT = "INSERT INTO records (key, collection, id, slot, metadata, uri, document) VALUES (?,?,?,?,?,?,?)"
 _INSERT_NEW = _INSERT.replace("INSERT", "INSERT OR IGNORE", 1)
 _UPDATE = "UPDATE records SET slot=?, metadata=?, uri=?, document=? WHERE key=?"
-_FIND = "SELECT id, key, slot, metadata, uri, document FROM records WHERE collection=? AND id=?"
+_STATE = ("id", "key", "slot", "metadata", "uri", "document")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
@@ -168,7 +168,7 @@ def _draft(session: Session, row: CollectionRow, request: WriteRecords) -> list[
 def _load(session: Session, row: CollectionRow, ids: Sequence[str]) -> dict[str, _Draft]:
     if not row.records:
         return {}
-    found = session.executemany(_FIND, ((row.key, id_) for id_ in ids))
+    found = _by_id(session, row, ids, _STATE)
     return {
         id_: _Draft(id_, key, slot, None if metadata is None else _decode(metadata), uri, document, None)
         for id_, key, slot, metadata, uri, document in found
@@ -309,10 +309,7 @@ def metadata_blocks(
 def find(session: Session, row: CollectionRow, ids: Iterable[str]) -> dict[str, int]:
     """Return the ordinals of the ids that exist."""
     base = row.first_key
-    found = session.executemany(
-        "SELECT id, key FROM records WHERE collection=? AND id=?", ((row.key, id_) for id_ in ids)
-    )
-    return {id_: key - base for id_, key in found}
+    return {id_: key - base for id_, key in _by_id(session, row, ids, ("id", "key"))}
 
 
 def documents(session: Session, row: CollectionRow, ordinals: Ordinals) -> Iterator[tuple[int, str]]:
@@ -332,8 +329,21 @@ def fetch_ids(
     session: Session, row: CollectionRow, ids: Iterable[str], columns: Sequence[str]
 ) -> list[tuple[Any, ...]]:
     """Return the named columns of the records with these ids (each once), one tuple a record, in the order of `ids`."""
-    sql = f"SELECT {','.join(columns)} FROM records WHERE collection=? AND id=?"  # noqa: S608  (our own names)
-    return session.executemany(sql, ((row.key, id_) for id_ in ids)).fetchall()
+    return list(_by_id(session, row, ids, columns))
+
+
+def _by_id(
+    session: Session, row: CollectionRow, ids: Iterable[str], columns: Sequence[str]
+) -> Iterable[tuple[Any, ...]]:
+    """Read columns of the records with these ids, in the order of `ids`; those that do not exist are left out."""
+    ids = tuple(ids)
+    names = ",".join(f"r.{column}" for column in columns)
+    if len(ids) < 2 or "\0" in "".join(ids):  # an array of texts ends each at the first NUL
+        sql = f"SELECT {names} FROM records r WHERE r.collection=? AND r.id=?"  # noqa: S608  (our own names)
+        return session.executemany(sql, ((row.key, id_) for id_ in ids))
+    # carray keeps the order of the array, and takes half the time of a statement an id.
+    sql = f"SELECT {names} FROM carray(?) w CROSS JOIN records r ON r.collection=? AND r.id=w.value"  # noqa: S608
+    return session.execute(sql, (apsw.carray(ids), row.key))
 
 
 def containing(session: Session, row: CollectionRow, ordinals: Ordinals, text: str) -> Ordinals:

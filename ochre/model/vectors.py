@@ -145,12 +145,9 @@ def _ragged(value: Sequence[Any], what: str) -> InvalidArgumentError:
 
 
 def _check_finite(matrix: Matrix, what: str) -> None:
-    # A sum is one quick pass; only a sum that is not finite (or overflowed) needs a look at each number.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(matrix.sum(dtype=np.float64)):
-            return
-    rows = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    if rows.size:
+    finite = np.isfinite(matrix)
+    if not finite.all():
+        rows = np.flatnonzero(~finite.all(axis=1))
         raise InvalidArgumentError(
             f"{what}[{rows[0]}] holds NaN or infinity (or a number beyond float32): every number of an embedding is "
             "finite; leave that record out or embed it again"
