@@ -61,6 +61,8 @@ def test_a_call_that_was_cancelled_before_it_began_does_not_happen() -> None:
         late = asyncio.create_task(engine.create_tenant("late"))
         await asyncio.sleep(0)  # it is in the queue now
         late.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await late
         slow.let.set()
         await asyncio.gather(*tasks)
         await engine.close()

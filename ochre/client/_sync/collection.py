@@ -231,6 +231,7 @@ class Collection:
         filter_ = parse_filters(where, where_document)
         chosen = None if ids is None else parse_ids(ids, allow_empty=True, allow_blank=True, unique=False)
         load = self._loader(wanted, required=False)
+        # Vectors are parsed at once; texts wait for a thread, and for those that embed before them.
         sources = (self._embedder, query_embeddings, query_texts, query_images, query_uris)
         vectors = parse_queries(*sources) if query_embeddings is not None else in_thread(parse_queries, *sources)
         request = QueryRecords(
