@@ -96,18 +96,17 @@ class Schema:
         Args:
             kinds: value types by metadata key.
         """
-        found = dict(self.keys)
+        fresh: dict[str, dict[str, bool]] = {}
         for key, types in kinds.items():
-            known = found.get(key, {})
-            fresh = {
-                index: self.defaults[index]
-                for kind in sorted(types)
-                for index in INDEXES[kind]
-                if not any(other in known for other in INDEXES[kind])
-            }
-            if fresh and (known or len(found) < MAX_KEYS):
-                found[key] = {**known, **fresh}
-        return self if found == self.keys else Schema(self.defaults, found)
+            known = self.keys.get(key)
+            if known is None and len(self.keys) + len(fresh) >= MAX_KEYS:
+                continue
+            for kind in sorted(types):
+                if known is None or not any(index in known for index in INDEXES[kind]):
+                    fresh.setdefault(key, {}).update((index, self.defaults[index]) for index in INDEXES[kind])
+        if not fresh:  # as almost always: every write comes by here
+            return self
+        return Schema(self.defaults, {**self.keys, **{key: {**self.keys.get(key, {}), **fresh[key]} for key in fresh}})
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, as it is stored."""
