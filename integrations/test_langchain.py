@@ -13,7 +13,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from integrations.conftest import letters
-from ochre.errors import UnsupportedError
+from ochre.errors import UnreachableError, UnsupportedError
 
 
 class Letters(Embeddings):
@@ -232,9 +232,11 @@ def test_a_retriever_retrieves(store: Chroma, search_type: str, options: Any, ex
     assert ids(asyncio.run(retriever.ainvoke("an old stone bridge"))) == expected
 
 
-@pytest.mark.parametrize(
-    "place", [{"host": "localhost"}, {"chroma_cloud_api_key": "key", "tenant": "t", "database": "d"}]
-)
-def test_a_server_is_refused(place: Any) -> None:
+def test_a_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(UnreachableError, match="http://localhost:1 does not answer"):
+        Chroma("places", Letters(), host="localhost", port=1)
+
+
+def test_the_cloud_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="not supported yet"):
-        Chroma("places", Letters(), **place)
+        Chroma("places", Letters(), chroma_cloud_api_key="key", tenant="t", database="d")

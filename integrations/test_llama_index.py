@@ -23,7 +23,7 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from llama_index.vector_stores.chroma import ChromaVectorStore
 
 from integrations.conftest import letters
-from ochre.errors import UnsupportedError
+from ochre.errors import UnreachableError
 
 
 class Letters(BaseEmbedding):
@@ -171,9 +171,9 @@ def test_only_a_collection_makes_a_store() -> None:
         ChromaVectorStore.from_collection(object())
 
 
-def test_a_server_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="not supported yet"):
-        ChromaVectorStore.from_params("places", host="localhost", port="8000")
+def test_a_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(UnreachableError, match="http://localhost:1 does not answer"):
+        ChromaVectorStore.from_params("places", host="localhost", port="1")
 
 
 def test_a_folder_is_found_again(tmp_path: Path, nodes: list[TextNode]) -> None:
