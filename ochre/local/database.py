@@ -253,10 +253,14 @@ class Database:
                 f"the database at {self.folder} cannot be used in this process, which was forked while calls were "
                 "under way in other threads; fork before the folder is opened, or start the process anew"
             )
+        fresh = not self._path.exists() or not self._path.stat().st_size
         session = Session(apsw.Connection(str(self._path)), self._settings.busy_timeout)
         connection = session.connection
         try:
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # counts for a new file: it can shrink one day
+            if (
+                fresh
+            ):  # so that the file can shrink one day; on an old file it would change nothing but wait for writers
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._switch_to_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._settings.synchronous}")
             connection.execute(f"PRAGMA cache_size=-{cache_kib}")

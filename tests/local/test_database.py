@@ -430,3 +430,25 @@ def test_a_file_that_another_process_is_just_making_is_not_taken_for_a_strangers
     schema.ensure(connection, tmp_path)
     assert connection.pragma("user_version") == schema.FORMAT_VERSION
     connection.close()
+
+
+def test_opening_and_reading_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+    """Nor do they write: a folder on a full disk can be opened and read."""
+    writer = LocalEngine.open(tmp_path / "db")
+    collection = make_collection(writer)
+    add(writer, collection, range(3))
+    impatient = Settings(busy_timeout=0.0)
+    with writer._file.write():
+        reader = LocalEngine.open(tmp_path / "db", impatient)
+        with reader._file.read(), reader._file.read():  # a connection each
+            assert reader.count(CountRecords(collection)) == 3
+            assert reader.query(QueryRecords(collection, vectors_of([1]), n_results=1)).batches[0].ids == ["id1"]
+        with pytest.raises(BusyError):
+            add(reader, collection, [9])
+    reader.close()
+    writer.close()
+
+
+def test_a_new_file_can_shrink(database: Database) -> None:
+    with database.read() as session:
+        assert session.execute("PRAGMA auto_vacuum").get == 2
