@@ -257,9 +257,7 @@ class Database:
         session = Session(apsw.Connection(str(self._path)), self._settings.busy_timeout)
         connection = session.connection
         try:
-            if (
-                fresh
-            ):  # so that the file can shrink one day; on an old file it would change nothing but wait for writers
+            if fresh:  # so that the file can shrink one day; on an old one this would only wait for writers
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._switch_to_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._settings.synchronous}")

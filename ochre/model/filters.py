@@ -238,7 +238,7 @@ class _Parser:
         if isinstance(operand, np.generic):
             operand = operand.item()
         if isinstance(operand, int) and not INT_MIN <= operand <= INT_MAX:
-            raise self.fail(f"{operator} takes integers of 64 bits, got one of {operand.bit_length()} bits")
+            raise self.fail(f"{operator} takes integers from -2^63 to 2^63-1, got {preview(operand)}")
         if isinstance(operand, float) and operand != operand:
             raise self.fail(f"{operator} takes a number, got NaN")
         if isinstance(operand, str) and not encodable(operand):
