@@ -6,7 +6,7 @@ BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
-.PHONY: help demo test check format integrations peer-suite test-clients bench clean
+.PHONY: help demo test check format integrations peer-suite test-clients fuzz bench clean
 
 help:
 	@echo "make demo          index the standard library's docstrings and answer questions about them"
@@ -15,6 +15,7 @@ help:
 	@echo "make integrations  run the LangChain and LlamaIndex integrations for Chroma on Ochre"
 	@echo "make peer-suite    run Chroma's own test-suite against the server (about ten minutes)"
 	@echo "make test-clients  run Chroma's TypeScript, Go, Rust and Python clients against the server"
+	@echo "make fuzz          send the server whatever its OpenAPI document allows (about three minutes)"
 	@echo "make bench         compare with Chroma, side by side"
 	@echo "make format        format the code and bring generated pages up to date"
 
@@ -41,7 +42,7 @@ format: $(BIN)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python tools/unasync.py
-	$(BIN)/python -m ochre.cli.reference docs/reference/cli.md
+	$(BIN)/python -m ochre.cli.reference docs/reference/cli.md docs/reference/settings.md
 
 # The two packages ask for chromadb; its place is taken, so they come without their dependencies.
 $(INTEGRATIONS)/.installed: pyproject.toml
@@ -56,6 +57,10 @@ integrations: $(INTEGRATIONS)/.installed
 
 peer-suite: $(BIN)/.installed
 	$(BIN)/python -m peer
+
+fuzz: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python tests/fuzz/run.py
 
 test-clients: $(BIN)/.installed
 	$(BIN)/python tests/clients/run.py

@@ -335,7 +335,9 @@ def delete_collection(engine: Engine, call: Call, limits: Limits) -> bodies.Empt
 def _write(kind: requests.WriteKind) -> Callable[[Engine, Call, Limits], bodies.Empty]:
     def run(engine: Engine, call: Call, limits: Limits) -> bodies.Empty:  # noqa: ARG001
         info = _collection(engine, call)
-        engine.write(inbound.write_records(call.body, info.id, kind))
+        request = inbound.write_records(call.body, info.id, kind)
+        if request.ids:
+            engine.write(request)
         return bodies.Empty()
 
     return run

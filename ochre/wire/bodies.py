@@ -32,7 +32,10 @@ Name = Annotated[
 Where = Annotated[
     Any, Meta(description="A filter, see the filter reference.", extra_json_schema={"type": ["object", "null"]})
 ]
+Space = Literal["l2", "cosine", "ip"]
 ReadField = Literal["distances", "documents", "embeddings", "metadatas", "uris"]
+Columns = Annotated[list[ReadField], Meta(extra_json_schema={"default": ["documents", "metadatas"]})]
+QueryColumns = Annotated[list[ReadField], Meta(extra_json_schema={"default": ["documents", "metadatas", "distances"]})]
 NULL = Raw(b"null")
 
 
@@ -57,23 +60,58 @@ class CreateDatabase(Struct):
     name: Name
 
 
+class Hnsw(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Settings of a graph index; those that are null take their defaults, or stay as they are."""
+
+    space: Space | None = None
+    ef_construction: int | None = None
+    ef_search: int | None = None
+    max_neighbors: int | None = None
+    num_threads: int | None = None
+    resize_factor: float | None = None
+    sync_threshold: int | None = None
+    batch_size: int | None = None
+
+
+class Spann(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Settings of an index that this server does not build; `space` counts all the same."""
+
+    space: Space | None = None
+    search_nprobe: int | None = None
+    write_nprobe: int | None = None
+    ef_construction: int | None = None
+    ef_search: int | None = None
+    max_neighbors: int | None = None
+    reassign_neighbor_count: int | None = None
+    split_threshold: int | None = None
+    merge_threshold: int | None = None
+
+
+class Configuration(Struct, omit_defaults=True):
+    """Settings of a collection: of one kind of index, and the embedding function of its clients."""
+
+    hnsw: Hnsw | None = None
+    spann: Spann | None = None
+    embedding_function: dict[str, Any] | None = None
+
+
 class CreateCollection(Struct):
     """A new collection, or with `get_or_create` the one of that name. `overwrite_metadata` is Ochre's."""
 
     name: Name
     metadata: dict[str, Any] | None = None
-    configuration: dict[str, Any] | None = None
+    configuration: Configuration | None = None
     schema: dict[str, Any] | None = None
     get_or_create: bool = False
     overwrite_metadata: bool = False
 
 
 class UpdateCollection(Struct):
-    """Changes of a collection; null leaves a part as it is."""
+    """Changes of a collection; null leaves a part as it is. `space` and `ef_construction` cannot be changed."""
 
     new_name: Name | None = None
     new_metadata: dict[str, Any] | None = None
-    new_configuration: dict[str, Any] | None = None
+    new_configuration: Configuration | None = None
 
 
 class WriteRecords(Struct):
@@ -94,7 +132,7 @@ class GetRecords(Struct):
     where_document: Where = None
     limit: U32 | None = None
     offset: U32 | None = None
-    include: list[ReadField] = field(default_factory=lambda: ["documents", "metadatas"])
+    include: Columns = field(default_factory=lambda: ["documents", "metadatas"])
     order_by: list[str] | None = None
 
 
@@ -106,7 +144,7 @@ class QueryRecords(Struct):
     n_results: U32 | None = None
     where: Where = None
     where_document: Where = None
-    include: list[ReadField] = field(default_factory=lambda: ["documents", "metadatas", "distances"])
+    include: QueryColumns = field(default_factory=lambda: ["documents", "metadatas", "distances"])
     exact: bool = False
     max_distance: float | None = None
     explain: bool = False
@@ -134,7 +172,7 @@ class ScanRecords(Struct):
     where: Where = None
     where_document: Where = None
     batch_size: Annotated[int, Meta(ge=1, le=2**32 - 1)] = 1000
-    include: list[ReadField] = field(default_factory=lambda: ["documents", "metadatas"])
+    include: Columns = field(default_factory=lambda: ["documents", "metadatas"])
     cursor: Annotated[list[int], Meta(min_length=2, max_length=2)] | None = None
 
 
@@ -236,14 +274,14 @@ class Explain(Struct):
 
 
 class QueryReply(Struct):
-    """Columns of records, one inner list a query, nearest first."""
+    """Columns of records, one inner list a query, nearest first; a null distance is beyond float32."""
 
     ids: list[list[str]]
     embeddings: list[list[list[float]]] | None
     documents: list[list[str | None]] | None
     uris: list[list[str | None]] | None
     metadatas: list[list[dict[str, Any] | None]] | None
-    distances: list[list[float]] | None
+    distances: list[list[float | None]] | None
     include: list[str]
     explain: Explain | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,7 @@ encode = msgspec.json.Encoder().encode
 def create_collection(request: requests.CreateCollection) -> bodies.CreateCollection:
     """Say which collection to create."""
     default = request.schema == type(request.schema)()
-    configuration = request.configuration.to_dict()
+    configuration: Any = request.configuration.to_dict()  # checking its shape is the server's part
     return bodies.CreateCollection(
         request.name,
         _kept(request.metadata),
@@ -40,7 +41,8 @@ def create_collection(request: requests.CreateCollection) -> bodies.CreateCollec
 
 def modify_collection(request: requests.ModifyCollection) -> bodies.UpdateCollection:
     """Say what to change of a collection."""
-    return bodies.UpdateCollection(request.name, request.metadata, request.configuration)
+    configuration: Any = request.configuration
+    return bodies.UpdateCollection(request.name, request.metadata, configuration)
 
 
 def write_records(request: requests.WriteRecords) -> bodies.WriteRecords:
@@ -180,7 +182,8 @@ def query_reply(body: bodies.QueryReply) -> requests.QueryReply:
     explanation = None
     if body.explain is not None:
         explanation = requests.Explanation(**msgspec.structs.asdict(body.explain))
-    return requests.QueryReply([_batch(*parts) for parts in columns], body.distances or [], explanation)
+    distances = [[math.inf if value is None else value for value in found] for found in body.distances or ()]
+    return requests.QueryReply([_batch(*parts) for parts in columns], distances, explanation)
 
 
 def _batch(ids: list[str], vectors: Any, documents: Any, metadatas: Any, uris: Any) -> requests.RecordBatch:

@@ -50,7 +50,7 @@ def _decoded(decode: Callable[[bytes], Body], text: bytes) -> Body:
     try:
         return decode(text)
     except msgspec.ValidationError as error:
-        if str(error).startswith("Number out of range"):
+        if str(error).startswith(("Number out of range", "Integer value out of range")):
             raise InvalidArgumentError(f"the body is not valid JSON: {error}") from error
         raise UnprocessableError(f"the body is not what this operation takes: {error}") from error
     except RecursionError as error:
@@ -66,7 +66,7 @@ def create_collection(body: bodies.CreateCollection, tenant: str, database: str)
     """Parse a new collection."""
     name = parse_collection_name(body.name)
     metadata = collection_metadata(body.metadata)
-    configuration = parse_configuration(body.configuration, body.metadata)
+    configuration = parse_configuration(_configuration(body.configuration), body.metadata)
     schema, configuration = with_schema(body.schema, configuration)
     return requests.CreateCollection(
         tenant, database, name, metadata, configuration, schema, body.get_or_create, body.overwrite_metadata
@@ -79,8 +79,40 @@ def update_collection(body: bodies.UpdateCollection, collection: UUID) -> reques
         collection,
         None if body.new_name is None else parse_collection_name(body.new_name),
         collection_metadata(body.new_metadata, update=True),
-        body.new_configuration,
+        _changes(body.new_configuration),
     )
+
+
+_CHANGEABLE = {
+    "hnsw": {"ef_search", "max_neighbors", "num_threads", "resize_factor", "sync_threshold", "batch_size"},
+    "spann": {"search_nprobe", "ef_search"},
+}
+
+
+def _changes(body: bodies.Configuration | None) -> dict[str, Any] | None:
+    """Return the changes of a configuration; settings that are fixed at creation make it another shape."""
+    given = _configuration(body)
+    for kind, changeable in _CHANGEABLE.items():
+        fixed = (given or {}).get(kind, {}).keys() - changeable
+        if fixed:
+            raise UnprocessableError(
+                f"{', '.join(sorted(fixed))} of {kind} is fixed when a collection is created: create another "
+                "collection and copy the records"
+            )
+    return given
+
+
+def _configuration(body: bodies.Configuration | None) -> dict[str, Any] | None:
+    """Return a configuration without its nulls."""
+    if body is None:
+        return None
+    given: dict[str, Any] = msgspec.to_builtins(body)
+    function = given.get("embedding_function")
+    if function is not None and function.get("type") == "known" and not {"name", "config"} <= function.keys():
+        raise UnprocessableError(
+            f"the embedding function {preview(function)} is of type 'known': such a one has a name and a config"
+        )
+    return given
 
 
 def collection_metadata(value: Mapping[str, Any] | None, *, update: bool = False) -> dict[str, Scalar | None] | None:
@@ -189,12 +221,10 @@ def _composite(item: Any, what: str) -> MetadataValue:
     """Parse an array of one type (integers among floats count as floats), or a sparse vector."""
     if isinstance(item, list):
         kinds = {type(element) for element in item}
-        if kinds == {int, float}:
-            item, kinds = [float(element) for element in item], {float}
-        if len(kinds) != 1 or kinds <= {list, dict, type(None)}:
+        if kinds != {int, float} and (len(kinds) != 1 or kinds <= {list, dict, type(None)}):
             raise UnprocessableError(f"{what} is {preview(item)}: expected an array of strings, numbers or booleans")
         parsed = [parse_scalar(element, what) for element in item]
-        if len({type(element) for element in parsed}) != 1:  # an integer beyond 64 bits among others
+        if len({type(element) for element in parsed}) != 1:  # integers among floats, or one beyond 64 bits
             parsed = [float(element) for element in parsed]
         return parsed  # type: ignore[return-value]  # of one type, as just checked
     if not {"indices", "values"} <= item.keys() or item.get("#type", "sparse_vector") != "sparse_vector":
@@ -203,7 +233,8 @@ def _composite(item: Any, what: str) -> MetadataValue:
         )
     if not isinstance(item["indices"], list) or not isinstance(item["values"], list):
         raise UnprocessableError(f"{what} is {preview(item)}: a sparse vector has lists of indices and values")
-    return SparseVector.from_dict(item)
+    values = [float(parse_scalar(value, what)) if type(value) is int else value for value in item["values"]]
+    return SparseVector.from_dict(item | {"values": values})
 
 
 def get_records(body: bodies.GetRecords, collection: UUID) -> requests.GetRecords:

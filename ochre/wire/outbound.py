@@ -54,7 +54,7 @@ def query_reply(reply: requests.QueryReply, include: Sequence[str]) -> bodies.Qu
         documents=[_there(b.documents) for b in batches] if "documents" in include else None,
         uris=[_there(b.uris) for b in batches] if "uris" in include else None,
         metadatas=[_there(_metadatas(b.metadatas)) for b in batches] if "metadatas" in include else None,
-        distances=reply.distances if "distances" in include else None,
+        distances=[[*found] for found in reply.distances] if "distances" in include else None,
         include=list(include),
         explain=None if explanation is None else bodies.Explain(**asdict(explanation)),
     )

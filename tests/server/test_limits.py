@@ -1,143 +1,272 @@
-"""What keeps one client from taking the server away from the others, and what a server says of itself."""
+"""What keeps one client from taking the server away from the others."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import socket
 import threading
-import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from uvicorn.server import ServerState
 
 from ochre.local.engine import LocalEngine
-from ochre.server.operations import TABLE
+from ochre.server.runner import configure
 from ochre.server.settings import ServerSettings
-from ochre.settings import Settings
-from tests.server.conftest import error_of
+from tests.server.conftest import COLLECTIONS, DATABASE, FAST, ROOT, error_of
 from tests.server.live import live
 
-ROOT = "/api/v2"
-DATABASE = f"{ROOT}/tenants/default_tenant/databases/default_database"
-COLLECTIONS = f"{DATABASE}/collections"
-HEAD = f"POST {COLLECTIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {{size}}\r\n\r\n"
-FAST = Settings(synchronous="off")
+HEARTBEAT = f"{ROOT}/heartbeat"
+COUNT = f"{DATABASE}/collections_count"
+Serve = Callable[..., httpx.Client]
 
 
-class SlowEngine(LocalEngine):
-    """Counts collections only when it is told to go on."""
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start a server with settings; returns a client of it."""
+    with contextlib.ExitStack() as stack:
 
-    def wait_for(self, event: threading.Event) -> None:
-        self.go_on = event
-        self.entered = threading.Semaphore(0)
+        def start(engine: Any = None, **settings: Any) -> httpx.Client:
+            url = stack.enter_context(live(engine or LocalEngine.open(tmp_path, FAST), ServerSettings(**settings)))
+            return stack.enter_context(httpx.Client(base_url=url, timeout=30))
+
+        yield start
+
+
+class Held(LocalEngine):
+    """Does not count collections before it is told to."""
+
+    def hold(self) -> Held:
+        self.entered, self.release = threading.Semaphore(0), threading.Event()
+        return self
 
     def count_collections(self, tenant: str, database: str) -> int:
         self.entered.release()
-        assert self.go_on.wait(30)
+        assert self.release.wait(30)
         return super().count_collections(tenant, database)
 
 
-def test_more_requests_than_allowed_are_told_to_come_back(tmp_path: Path) -> None:
-    engine, go_on = SlowEngine.open(tmp_path, FAST), threading.Event()
-    assert isinstance(engine, SlowEngine)
-    engine.wait_for(go_on)
-    statuses: list[int] = []
-    with live(engine, ServerSettings(max_requests=2, threads=2)) as url:
-        count = f"{url}{DATABASE}/collections_count"
-        callers = [threading.Thread(target=lambda: statuses.append(httpx.get(count).status_code)) for _ in range(2)]
-        for caller in callers:
-            caller.start()
+@contextlib.contextmanager
+def busy(engine: Held, client: httpx.Client, calls: int) -> Iterator[None]:
+    """Keep calls under way while the block runs; they must succeed afterwards."""
+    with ThreadPoolExecutor(calls) as callers:
+        pending = [callers.submit(client.get, COUNT) for _ in range(calls)]
+        for _ in range(calls):
             assert engine.entered.acquire(timeout=30)
-        response = httpx.get(count)
+        try:
+            yield
+        finally:
+            engine.release.set()
+        assert [call.result().status_code for call in pending] == [200] * calls
+
+
+def connect(client: httpx.Client) -> socket.socket:
+    connection = socket.create_connection((client.base_url.host, client.base_url.port or 80))
+    connection.settimeout(30)
+    return connection
+
+
+def post(length: int) -> bytes:
+    """The head of a request with a body of that length."""
+    head = (
+        f"POST {COLLECTIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    )
+    return head.encode()
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------
+
+
+def test_more_requests_than_allowed_are_told_to_come_back(serve: Serve, tmp_path: Path) -> None:
+    engine = Held.open(tmp_path, FAST).hold()
+    client = serve(engine, max_requests=2, threads=2)
+    with busy(engine, client, 2):
+        response = client.get(COUNT)
         assert error_of(response) == (429, "Backoff")
         assert response.headers["retry-after"] == "1"
-        go_on.set()
-        for caller in callers:
-            caller.join(30)
-        assert statuses == [200, 200]
-        assert httpx.get(count).status_code == 200
+    assert client.get(COUNT).status_code == 200
 
 
-def test_bodies_held_at_once_are_bounded(tmp_path: Path) -> None:
-    settings = ServerSettings(max_body_bytes=300_000, max_buffered_bytes=300_000)
-    large = {"name": "abc", "metadata": {"text": "x" * 200_000}, "get_or_create": True}
-    with live(LocalEngine.open(tmp_path, FAST), settings) as url:
-        address = httpx.URL(url)
-        with socket.create_connection((address.host, address.port or 80)) as slow:
-            slow.sendall(HEAD.format(size=290_000).encode() + b" " * 280_000)
-            deadline = time.monotonic() + 10
-            while (response := httpx.post(f"{url}{COLLECTIONS}", json=large)).status_code == 200:
-                assert time.monotonic() < deadline  # until the server has read what the slow client sent
-            assert error_of(response) == (429, "Backoff")
-            assert httpx.post(f"{url}{COLLECTIONS}", json={"name": "small"}).status_code == 200
-        while httpx.post(f"{url}{COLLECTIONS}", json=large).status_code == 429:
-            assert time.monotonic() < deadline, "what a client that left had sent is given back"
+def test_a_full_house_does_not_wait_for_a_body(serve: Serve, tmp_path: Path) -> None:
+    engine = Held.open(tmp_path, FAST).hold()
+    client = serve(engine, max_requests=1, threads=1)
+    with busy(engine, client, 1), connect(client) as connection:
+        connection.sendall(post(100))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 429")
 
 
-def test_slow_heads_and_bodies_are_given_up(tmp_path: Path) -> None:
-    settings = ServerSettings(header_timeout=0.2, body_timeout=0.2)
-    with live(LocalEngine.open(tmp_path, FAST), settings) as url:
-        address = httpx.URL(url)
-        target = (address.host, address.port or 80)
-        with socket.create_connection(target) as silent, socket.create_connection(target) as dripping:
-            dripping.sendall(b"GET /api/v2/heartbeat HT")
-            assert httpx.get(f"{url}{ROOT}/heartbeat").status_code == 200
-            for connection in (silent, dripping):
-                connection.settimeout(10)
-                assert connection.recv(1000) == b""
-        with socket.create_connection(target) as stuck:
-            stuck.settimeout(10)
-            stuck.sendall(HEAD.format(size=9).encode() + b"{")
-            assert stuck.recv(1000).startswith(b"HTTP/1.1 408")
+@pytest.mark.parametrize("path", [HEARTBEAT, f"{ROOT}/healthcheck", f"{ROOT}/version"])
+def test_signs_of_life_are_given_while_everything_is_busy(serve: Serve, tmp_path: Path, path: str) -> None:
+    engine = Held.open(tmp_path, FAST).hold()
+    client = serve(engine, max_requests=1, threads=1)
+    with busy(engine, client, 1):
+        assert client.get(path).status_code == 200
 
 
-def test_metrics_count_what_was_answered(tmp_path: Path) -> None:
-    with live(LocalEngine.open(tmp_path, FAST)) as url:
-        httpx.get(f"{url}{ROOT}/heartbeat")
-        httpx.get(f"{url}{COLLECTIONS}/nowhere")
-        text = httpx.get(f"{url}/metrics").text
-        assert 'ochre_requests_total{operation="heartbeat",status="200"} 1.0' in text
-        assert 'ochre_requests_total{operation="get_collection",status="404"} 1.0' in text
-    with live(LocalEngine.open(tmp_path, FAST), ServerSettings(metrics=False)) as url:
-        assert httpx.get(f"{url}/metrics").status_code == 404
+def test_clients_that_are_still_sending_take_nobodys_place(serve: Serve) -> None:
+    client = serve(max_requests=1)
+    with connect(client) as slow:
+        slow.sendall(post(100) + b"{")
+        assert client.get(COUNT).status_code == 200
 
 
-def test_pages_of_other_origins_are_let_in_when_the_settings_say_so(tmp_path: Path) -> None:
-    headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
-    with live(LocalEngine.open(tmp_path, FAST), ServerSettings(cors_allow_origins=("https://a.example",))) as url:
-        response = httpx.options(f"{url}{COLLECTIONS}", headers=headers)
-        assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, "https://a.example")
-    with live(LocalEngine.open(tmp_path, FAST)) as url:
-        assert httpx.options(f"{url}{COLLECTIONS}", headers=headers).status_code == 405
+# -- bodies -----------------------------------------------------------------------------------------------------
 
 
-def test_a_server_whose_engine_fails_says_that_it_is_not_ready(tmp_path: Path) -> None:
-    engine = LocalEngine.open(tmp_path, FAST)
-    with live(engine) as url:
-        engine.close()
-        response = httpx.get(f"{url}{ROOT}/healthcheck")
-        assert response.status_code == 503
-        assert response.json()["is_executor_ready"] is False
-        assert error_of(httpx.get(f"{url}{COLLECTIONS}")) == (503, "ChromaError")
+def test_a_body_declared_too_large_is_refused_unread(serve: Serve) -> None:
+    client = serve(max_body_bytes=1_000_000)
+    with connect(client) as connection:
+        connection.sendall(post(1_000_001))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
-def test_an_error_of_our_own_tells_nothing_but_where_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
-        raise ZeroDivisionError("division")
-
-    engine = LocalEngine.open(tmp_path, FAST)
-    monkeypatch.setattr(engine, "list_collections", broken)
-    with live(engine) as url:
-        response = httpx.get(f"{url}{COLLECTIONS}")
-        assert error_of(response) == (500, "InternalError")
-        assert response.headers["chroma-trace-id"] in response.json()["message"]
-        assert "division" not in response.text
+def test_a_body_that_grows_too_large_is_refused(serve: Serve) -> None:
+    client = serve(max_body_bytes=1_000_000)
+    headers = {"Content-Type": "application/json"}
+    response = client.post(COLLECTIONS, content=(b" " * 100_000 for _ in range(11)), headers=headers)
+    assert error_of(response) == (413, "ChromaError")
 
 
-def test_the_documents_are_served(tmp_path: Path) -> None:
-    with live(LocalEngine.open(tmp_path, FAST)) as url:
-        document = httpx.get(f"{url}/openapi.json").json()
-        named = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
-        assert named == {(operation.path, operation.method) for operation in TABLE.operations}
-        assert "/openapi.json" in httpx.get(f"{url}/docs").text
+def test_a_body_of_the_largest_size_is_taken(serve: Serve) -> None:
+    client = serve(max_body_bytes=1_000_000)
+    content = json.dumps({"name": "cars"}).encode().ljust(1_000_000)
+    assert client.post(COLLECTIONS, content=content).status_code == 200
+
+
+@pytest.mark.parametrize("route", ["add", "update", "upsert", "query", "get", "delete"])
+def test_the_refusal_of_a_large_body_has_the_form_of_chroma(serve: Serve, route: str) -> None:
+    client = serve(max_body_bytes=2_000)
+    response = client.post(f"{COLLECTIONS}/x/{route}", content=b" " * 3_000)
+    assert "Payload too large" in response.text
+    if route in {"get", "delete"}:
+        assert error_of(response) == (413, "ChromaError")
+    else:
+        assert (response.status_code, response.headers["content-type"]) == (413, "text/plain; charset=utf-8")
+
+
+def test_a_connection_goes_on_after_a_refused_body(serve: Serve) -> None:
+    client = serve(max_body_bytes=1_000_000)
+    with connect(client) as connection:
+        connection.sendall(post(2_000_000) + b" " * 2_000_000)
+        answer = connection.recv(10_000)
+        connection.sendall(f"GET {HEARTBEAT} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        while b"nanosecond" not in answer:
+            received = connection.recv(10_000)
+            assert received, answer
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_large_bodies_held_at_once_are_bounded(serve: Serve) -> None:
+    client = serve(max_body_bytes=400_000, max_buffered_bytes=400_000)
+    large = b" " * 300_000
+    with connect(client) as slow:
+        slow.sendall(post(400_000) + large)
+        while (response := client.post(COLLECTIONS, content=large)).status_code != 429:
+            assert response.status_code == 400  # the slow client's body has not arrived yet
+        assert error_of(response) == (429, "Backoff")
+    while client.post(COLLECTIONS, content=large).status_code == 429:
+        pass  # until the server has noticed that the slow client left
+
+
+def test_small_bodies_are_taken_whatever_large_ones_are_held(serve: Serve) -> None:
+    client = serve(max_body_bytes=400_000, max_buffered_bytes=400_000)
+    with connect(client) as slow, connect(client) as slow_too:
+        slow.sendall(post(400_000) + b" " * 399_999)
+        slow_too.sendall(post(400_000) + b" " * (400_000 - (399_999 - 65_536) + 65_536))  # all but 64 KiB of each count
+        while client.post(COLLECTIONS, content=b" " * 65_600).status_code != 429:
+            pass  # until both have arrived
+        assert client.post(COLLECTIONS, content=b'{"name": "cars"}').status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"name": "cars", "metadata": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+        b'{"name": "cars", "metadata": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    ],
+    ids=["objects", "arrays"],
+)
+def test_a_body_that_nests_too_deeply_is_refused(serve: Serve, content: bytes) -> None:
+    response = serve().post(COLLECTIONS, content=content)
+    assert error_of(response) == (400, "InvalidArgumentError")
+    assert "nests too deeply" in response.json()["message"]
+
+
+# -- time -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/v2/heartbeat HTTP/1.1\r\nHost: x\r\nX-"], ids=["silent", "dripping"])
+def test_a_head_that_does_not_come_is_given_up(serve: Serve, sent: bytes) -> None:
+    client = serve(header_timeout=0.2)
+    with connect(client) as connection:
+        connection.sendall(sent)
+        assert client.get(HEARTBEAT).status_code == 200
+        assert connection.recv(1000) == b""
+
+
+def test_a_second_head_that_does_not_come_is_given_up(serve: Serve) -> None:
+    client = serve(header_timeout=0.2)
+    with connect(client) as connection:
+        connection.sendall(f"GET {HEARTBEAT} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /api")
+        while connection.recv(1000):
+            pass
+
+
+def test_a_body_that_does_not_come_is_given_up(serve: Serve) -> None:
+    client = serve(body_timeout=0.2)
+    with connect(client) as connection:
+        connection.sendall(post(9) + b"{")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+    assert client.get(HEARTBEAT).status_code == 200
+
+
+class Transport(asyncio.Transport):
+    """A connection whose other end reads nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = asyncio.Event()
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+@pytest.fixture
+def protocol() -> Callable[[], Any]:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Answer nothing."""
+
+    config = configure(app, ServerSettings(body_timeout=0.1))
+    return lambda: config.http(config, ServerState(), {})  # type: ignore[operator]
+
+
+def test_an_answer_that_nobody_reads_is_given_up(protocol: Callable[[], Any]) -> None:
+    async def scene() -> None:
+        connection, transport = protocol(), Transport()
+        connection.connection_made(transport)
+        connection.pause_writing()
+        await asyncio.wait_for(transport.aborted.wait(), 30)
+
+    asyncio.run(scene())
+
+
+def test_an_answer_that_was_read_late_is_not_given_up(protocol: Callable[[], Any]) -> None:
+    async def scene() -> None:
+        slow, stuck, transports = protocol(), protocol(), (Transport(), Transport())
+        for connection, transport in zip((slow, stuck), transports, strict=True):
+            connection.connection_made(transport)
+            connection.pause_writing()
+        slow.resume_writing()
+        await asyncio.wait_for(transports[1].aborted.wait(), 30)
+        assert not transports[0].aborted.is_set()
+
+    asyncio.run(scene())
