@@ -149,6 +149,12 @@ def list_collections(
     return _select(session, where, (tenant, database, _sql(limit), offset))
 
 
+def unsettled(session: Session, smallest: int, kinds: int) -> list[CollectionRow]:
+    """Return the collections with `smallest` slots or more of which not all `kinds` of segments are up to date."""
+    where = "WHERE c.next_slot >= ? AND (SELECT count(*) FROM segments s WHERE s.collection=c.key AND s.sequence=c.head) < ?"
+    return _select(session, where, (smallest, kinds))
+
+
 def count_collections(session: Session, tenant: str, database: str) -> int:
     """Return how many collections a database has."""
     return int(
@@ -213,7 +219,7 @@ def modify_collection(session: Session, request: ModifyCollection) -> Collection
     if request.configuration is not None:
         changed = update_configuration(row.info.configuration, request.configuration)
         session.execute("UPDATE collections SET configuration=? WHERE key=?", (_json(changed.to_dict()), row.key))
-    session.collections.clear()
+    session.forget()
     return get_collection(session, request.collection)
 
 
@@ -221,8 +227,9 @@ def delete_collection(session: Session, row: CollectionRow) -> None:
     """Delete a collection's rows; its vectors' file is the caller's to remove once this is committed."""
     session.execute("DELETE FROM records WHERE collection=?", (row.key,))
     session.execute("DELETE FROM changes WHERE collection=?", (row.key,))
+    session.execute("DELETE FROM segments WHERE collection=?", (row.key,))
     session.execute("DELETE FROM collections WHERE key=?", (row.key,))
-    session.collections.clear()
+    session.forget()
 
 
 def collection_ids(session: Session) -> set[str]:
@@ -233,9 +240,9 @@ def collection_ids(session: Session) -> set[str]:
 def clear(session: Session) -> list[UUID]:
     """Delete every tenant, database, collection and record; return the ids of the collections."""
     ids = [UUID(id_) for id_ in collection_ids(session)]
-    for table in ("records", "changes", "collections", "databases", "tenants"):
+    for table in ("records", "changes", "segments", "collections", "databases", "tenants"):
         session.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
-    session.collections.clear()
+    session.forget()
     return ids
 
 
@@ -245,13 +252,13 @@ def save_progress(session: Session, row: CollectionRow) -> None:
         "UPDATE collections SET dimension=?, next_ordinal=?, next_slot=?, records=?, head=? WHERE key=?",
         (row.info.dimension, row.next_ordinal, row.next_slot, row.records, row.info.head, row.key),
     )
-    session.collections.clear()
+    session.forget()
 
 
 def save_schema(session: Session, row: CollectionRow, schema: Schema) -> None:
     """Store a schema that has taken up new metadata keys."""
     session.execute("UPDATE collections SET schema=? WHERE key=?", (_json(schema.to_dict()), row.key))
-    session.collections.clear()
+    session.forget()
 
 
 def _select(session: Session, where: str, bindings: tuple[str | int, ...]) -> list[CollectionRow]:

@@ -158,7 +158,7 @@ class Database:
             session.execute("COMMIT")
             self._fold_wal(session)
         finally:
-            session.collections.clear()
+            session.forget()
             try:
                 session.end("ROLLBACK")
             finally:

@@ -34,14 +34,21 @@ def matching(
 
     The view must have been made with this filter, for this session's snapshot.
     """
+    if filter_ is None and within is None:
+        return view.roster.page(0, None)
+    return np.flatnonzero(matches(session, row, view, filter_, within))
+
+
+def matches(
+    session: Session, row: CollectionRow, view: View, filter_: Filter | None, within: Positions | None = None
+) -> Mask:
+    """Return the same as a mask."""
     domain = view.roster.live
     if within is not None:
         chosen = np.zeros(len(view.roster), np.bool_)
         chosen[within] = True
         domain = domain & chosen
-    if filter_ is None:
-        return view.roster.page(0, None) if within is None else np.flatnonzero(domain)
-    return np.flatnonzero(_Matcher(session, row, view).holds(filter_, domain))
+    return domain if filter_ is None else _Matcher(session, row, view).holds(filter_, domain)
 
 
 class _Matcher:

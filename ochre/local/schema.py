@@ -68,6 +68,17 @@ CREATE TABLE changes (
   last INTEGER NOT NULL,
   PRIMARY KEY (collection, sequence)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE segments (
+  collection INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  slots INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY (collection, kind)
+) STRICT, WITHOUT ROWID;
 """
 
 _IDENTITY = """

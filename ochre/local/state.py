@@ -6,28 +6,37 @@ What leaves the lock is immutable: a roster, masks, an array of lengths.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ochre.local import log
+from ochre.errors import CorruptError
+from ochre.local import archive, log, segments
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
 from ochre.local.index.base import Change, DerivedIndex, Ordinals
 from ochre.local.index.columns import Columns
 from ochre.local.index.exact import Exact
+from ochre.local.index.graph import Graph
 from ochre.local.index.roster import Mask, Positions, Roster
+from ochre.local.segments import Segment
 from ochre.local.session import Session
 from ochre.model.filters import And, DocumentLeaf, Filter, MetadataLeaf, Not, Or, leaves
 from ochre.model.requests import OrderKey
+
+LOGGER = logging.getLogger("ochre.index")
 
 _COMPACT_ABOVE = 10_000  # deleted records in the roster, when they outnumber the others, that make it worth a rebuild
 
 
 class StaleSnapshotError(Exception):
     """The snapshot is older than the state, which another thread moved on: take a new snapshot."""
+
+
+OnDamage = Callable[[CollectionRow, Segment], None]
 
 
 class View:
@@ -49,14 +58,18 @@ class View:
 class CollectionState:
     """The derived state of one collection."""
 
-    def __init__(self, folder: Path, row: CollectionRow) -> None:
+    def __init__(self, folder: Path, row: CollectionRow, on_damage: OnDamage = lambda _row, _segment: None) -> None:
+        """Begin empty; `on_damage` is told of a published segment that cannot be used."""
         self._folder = folder
+        self._on_damage = on_damage
         self._lock = threading.RLock()
         self._applied = -1
         self._roster = Roster.of(np.empty(0, np.int64), np.empty(0, np.int64))
         self._columns = Columns()
         self._indexes: list[DerivedIndex] = [self._columns]
         self._arena: Arena | None = None
+        self._opening = threading.Lock()
+        self._graph: tuple[str, Graph | None] = ("", None)  # by the name of its segment
         self.exact = Exact(row.info.configuration.space)
 
     def arena(self, row: CollectionRow) -> Arena:
@@ -86,12 +99,37 @@ class CollectionState:
             order = [self._columns.column(key.key).ranks() for key in order_by]
             return View(self._roster, masks, order)
 
+    def graph(self, session: Session, row: CollectionRow) -> Graph | None:
+        """Return the vector index that is published for the session's snapshot, None if there is none to use."""
+        segment = segments.published(session, row).get("graph")
+        if segment is None:
+            return None
+        name, graph = self._graph
+        if name != segment.name:
+            with self._opening:
+                name, graph = self._graph
+                if name != segment.name:
+                    graph = self._open_graph(row, segment)
+                    self._graph = (segment.name, graph)
+        return graph
+
+    def _open_graph(self, row: CollectionRow, segment: Segment) -> Graph | None:
+        path = segments.folder_of(self._folder, row.info.id) / segment.name
+        try:
+            archive.verify(path, segment.digest)
+            return Graph.open(path, row.info.configuration.space)
+        except (CorruptError, OSError, RuntimeError) as error:
+            LOGGER.warning("the vector index %s cannot be used and will be built anew: %s", path.name, error)
+            self._on_damage(row, segment)
+            return None
+
     def close(self) -> None:
         """Release the arena's handles."""
         with self._lock:
             if self._arena is not None:
                 self._arena.close()
                 self._arena = None
+            self._graph = ("", None)
 
     def _catch_up(self, session: Session, row: CollectionRow, source: _SnapshotSource) -> None:
         head = row.info.head

@@ -247,6 +247,19 @@ class ScanReply:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexingStatus:
+    """How far a collection's vector index has come.
+
+    Attributes:
+        total: vectors that were ever written.
+        pending: those of them that wait for an index to be built; meanwhile queries compare them one by one.
+    """
+
+    total: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """How a query was answered.
 

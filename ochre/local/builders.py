@@ -1,0 +1,105 @@
+"""What maintenance builds: each kind of segment, when it is due, and how its file is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ochre.errors import CorruptError
+from ochre.local import archive, plan, segments
+from ochre.local.catalog import CollectionRow
+from ochre.local.database import Database
+from ochre.local.index import graph
+from ochre.local.segments import Segment
+from ochre.local.state import CollectionState
+
+SMALLEST = 1000
+"""Collections with fewer vectors are quick without any segment."""
+
+GROWTH = 8
+"""A segment is made anew, whatever else goes on, once its tail is this fraction of what it covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One segment to build.
+
+    Attributes:
+        folder: of the database.
+        file: its SQLite file.
+        row: the collection when the job began.
+        state: its derived state in this process.
+        previous: the segment that is to be replaced, if there is one.
+        path: where the file goes; it does not exist yet.
+        going_on: asked now and then; False makes the builder raise `Stopped`.
+    """
+
+    folder: Path
+    file: Database
+    row: CollectionRow
+    state: CollectionState
+    previous: Segment | None
+    path: Path
+    going_on: Callable[[], bool]
+
+
+class Builder(Protocol):
+    """Builds segments of one kind."""
+
+    kind: str
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return how much of the collection a new segment would cover that the published one does not; 0: no need."""
+
+    def patience(self, published: Segment | None) -> int:
+        """Return the pending amount from which a build is due even while writes go on."""
+
+    def build(self, job: Job) -> None:
+        """Write the segment's file.
+
+        Raises:
+            graph.StoppedError, graph.UnsuitableError, OchreError, OSError.
+        """
+
+
+class GraphBuilder:
+    """Builds vector indexes."""
+
+    kind = "graph"
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return the number of vectors outside the index, once they are worth a build."""
+        if row.info.dimension is None or not plan.needs_index(row.next_slot, row.info.dimension):
+            return 0
+        outside = row.next_slot - (0 if published is None else published.slots)
+        return outside if outside >= row.info.configuration.hnsw.sync_threshold else 0
+
+    def patience(self, published: Segment | None) -> int:
+        """Return the number of vectors outside that slow down queries."""
+        return 0 if published is None else published.slots // GROWTH
+
+    def build(self, job: Job) -> None:
+        """Extend the previous index by what came since, or build one."""
+        graph.build(
+            job.state.arena(job.row).rows(job.row.next_slot),
+            job.row.info.configuration,
+            job.path,
+            previous=_intact(job),
+            going_on=job.going_on,
+        )
+
+
+def _intact(job: Job) -> Path | None:
+    if job.previous is None:
+        return None
+    path = segments.folder_of(job.folder, job.row.info.id) / job.previous.name
+    try:
+        archive.verify(path, job.previous.digest)
+    except (CorruptError, OSError):
+        return None
+    return path
+
+
+BUILDERS: tuple[Builder, ...] = (GraphBuilder(),)
