@@ -14,6 +14,7 @@ from ochre.local.state import View
 from ochre.model.filters import (
     And,
     DocumentContains,
+    DocumentContainsAnyCase,
     DocumentLeaf,
     DocumentMatches,
     Filter,
@@ -87,6 +88,9 @@ class _Matcher:
 def _test(leaf: DocumentLeaf) -> Callable[[str], bool]:
     if isinstance(leaf, DocumentContains):
         return lambda text: leaf.text in text
+    if isinstance(leaf, DocumentContainsAnyCase):
+        folded = leaf.text.casefold()
+        return lambda text: folded in text.casefold()
     search = compile_pattern(leaf.pattern).search
     return lambda text: search(text) is not None
 
@@ -97,5 +101,5 @@ def _cheap_first(parts: Iterable[Filter]) -> list[Filter]:
 
 
 def _cost(filter_: Filter) -> int:
-    costs = {DocumentContains: 1, DocumentMatches: 2}
+    costs = {DocumentContains: 1, DocumentContainsAnyCase: 2, DocumentMatches: 3}
     return max((costs.get(type(leaf), 0) for leaf in leaves(filter_)), default=0)
