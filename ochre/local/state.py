@@ -1,7 +1,7 @@
-"""A collection's derived state in this process: roster, columns and lengths, with the sequence number they reflect.
+"""A collection's derived state in this process: what is made of its records, with the sequence number it reflects.
 
 The lock is held while the state catches up and while masks are made of it, never during a scan of vectors or text.
-What leaves the lock is immutable: a roster, masks, an array of lengths.
+What leaves the lock is immutable: a roster, masks, a view of the text index, an array of lengths.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ochre.local.index.base import Change, DerivedIndex, Ordinals
 from ochre.local.index.columns import Columns
 from ochre.local.index.exact import Exact
 from ochre.local.index.roster import Mask, Positions, Roster
+from ochre.local.index.text import TextIndex, TextView
+from ochre.local.index.trigrams import TextSegment
 from ochre.local.session import Session
 from ochre.model.filters import And, DocumentLeaf, Filter, MetadataLeaf, Not, Or, leaves
 from ochre.model.requests import OrderKey
@@ -38,12 +40,14 @@ class View:
         masks: where each part of the filter that asks for metadata alone holds, by the part's `id` (parts about 1 and
             about True are equal); the largest such parts are there.
         order: per key of the ordering, the ranks of all positions.
+        text: what the text index knows.
     """
 
-    def __init__(self, roster: Roster, masks: dict[int, Mask], order: list[Positions]) -> None:
+    def __init__(self, roster: Roster, masks: dict[int, Mask], order: list[Positions], text: TextView) -> None:
         self.roster = roster
         self.masks = masks
         self.order = order
+        self.text = text
 
 
 class CollectionState:
@@ -55,7 +59,8 @@ class CollectionState:
         self._applied = -1
         self._roster = Roster.of(np.empty(0, np.int64), np.empty(0, np.int64))
         self._columns = Columns()
-        self._indexes: list[DerivedIndex] = [self._columns]
+        self._text = TextIndex()
+        self._indexes: list[DerivedIndex] = [self._columns, self._text]
         self._arena: Arena | None = None
         self.exact = Exact(row.info.configuration.space)
 
@@ -84,7 +89,24 @@ class CollectionState:
             self._columns.load([*wanted, *(key.key for key in order_by)], source)
             masks = {id(part): self._columns.mask(part) for part in _metadata_parts(filter_)}
             order = [self._columns.column(key.key).ranks() for key in order_by]
-            return View(self._roster, masks, order)
+            return View(self._roster, masks, order, self._text.view)
+
+    def adopt_text(self, session: Session, row: CollectionRow, segments: Sequence[TextSegment], sequence: int) -> bool:
+        """Answer from these segments, which have all documents as change `sequence` left them.
+
+        Returns:
+            False, without effect, if the change log no longer reaches back to that change.
+
+        Raises:
+            StaleSnapshotError: the state is ahead of the snapshot.
+        """
+        runs = log.changes_since(session, row, sequence)
+        if runs is None:
+            return False
+        with self._lock:
+            self._catch_up(session, row, _SnapshotSource(session, row))
+            self._text.adopt(segments, _union(runs), self._roster)
+            return True
 
     def close(self) -> None:
         """Release the arena's handles."""
@@ -144,5 +166,5 @@ def _metadata_parts(filter_: Filter | None) -> Iterator[Filter]:
 
 def _union(runs: list[tuple[int, int]]) -> Ordinals:
     """Return the ordinals of all runs, ascending, each once."""
-    parts = [np.arange(first, last + 1, dtype=np.int64) for first, last in runs]
+    parts = [np.arange(first, last + 1, dtype=np.int64) for first, last in runs] or [np.empty(0, np.int64)]
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))

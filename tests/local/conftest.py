@@ -11,7 +11,10 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from ochre.local import catalog, log
 from ochre.local.engine import LocalEngine
+from ochre.local.index import trigrams
+from ochre.local.index.trigrams import TextSegment
 from ochre.model.configuration import Configuration, Hnsw
 from ochre.model.requests import CreateCollection, WriteRecords
 
@@ -35,6 +38,20 @@ def add(engine: LocalEngine, collection: UUID, numbers: range | list[int], kind:
     documents = [f"document {n}" for n in numbers]
     metadatas = [{"n": n, "even": n % 2 == 0} for n in numbers]
     engine.write(WriteRecords(collection, kind, ids, vectors_of(numbers), documents, metadatas))
+
+
+def text_segments(engine: LocalEngine, collection: UUID, part_bytes: int = 200) -> tuple[list[TextSegment], int]:
+    """Index the documents of a collection as they are; return the segments and the change they reflect."""
+    with engine._file.read() as session:
+        row = catalog.get_collection(session, collection)
+        documents = log.documents(session, row, log.slots(session, row, None)[0])
+        return [TextSegment(part) for part in trigrams.build(documents, part_bytes)], row.info.head
+
+
+def adopt_text(engine: LocalEngine, collection: UUID, segments: list[TextSegment], sequence: int) -> bool:
+    with engine._file.read() as session:
+        row = catalog.get_collection(session, collection)
+        return engine._state(session, row).adopt_text(session, row, segments, sequence)
 
 
 @pytest.fixture
