@@ -39,6 +39,7 @@ SIDE = "testing"  # sees layers 0 to 2 only: its oracle cannot share an engine's
 HOMES: dict[str, tuple[str, ...]] = {
     # third-party package: the only places that may import it at all
     "apsw": ("local",),
+    "faiss": ("local",),
     "hypothesis": ("testing",),
     "pytest": ("testing",),
     "httpx": ("embedding", "remote"),
@@ -56,7 +57,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgspec": ("local", "embedding", "wire", "remote", "server", "cli"),
     "numpy": ("model", "embedding", "wire", "local", "client", "aliases", "testing"),
 }
-HEAVY = {"httpx", "onnxruntime", "opentelemetry", "PIL", "prometheus_client", "starlette", "tokenizers", "uvicorn"}
+HEAVY = {"faiss", "httpx", "onnxruntime", "opentelemetry", "PIL", "prometheus_client", "starlette", "tokenizers", "uvicorn"}
 """Never imported at the top of a module, except in the parts that are imported lazily as a whole."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

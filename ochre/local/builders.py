@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from ochre.errors import CorruptError
-from ochre.local import archive, plan, segments
+from ochre.local import archive, catalog, log, plan, segments
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database
-from ochre.local.index import graph
+from ochre.local.index import graph, trigrams
 from ochre.local.segments import Segment
+from ochre.local.session import Session
 from ochre.local.state import CollectionState
 
 SMALLEST = 1000
 """Collections with fewer vectors are quick without any segment."""
+
+_STEP = 1024  # documents read before it is asked again whether to go on
 
 GROWTH = 8
 """A segment is made anew, whatever else goes on, once its tail is this fraction of what it covers."""
@@ -56,8 +59,8 @@ class Builder(Protocol):
     def patience(self, published: Segment | None) -> int:
         """Return the pending amount from which a build is due even while writes go on."""
 
-    def build(self, job: Job) -> None:
-        """Write the segment's file.
+    def build(self, job: Job) -> CollectionRow:
+        """Write the segment's file, and return the collection as the file reflects it.
 
         Raises:
             graph.StoppedError, graph.UnsuitableError, OchreError, OSError.
@@ -80,7 +83,7 @@ class GraphBuilder:
         """Return the number of vectors outside that slow down queries."""
         return 0 if published is None else published.slots // GROWTH
 
-    def build(self, job: Job) -> None:
+    def build(self, job: Job) -> CollectionRow:
         """Extend the previous index by what came since, or build one."""
         graph.build(
             job.state.arena(job.row).rows(job.row.next_slot),
@@ -89,6 +92,40 @@ class GraphBuilder:
             previous=_intact(job),
             going_on=job.going_on,
         )
+        return job.row
+
+
+class TextBuilder:
+    """Builds text indexes."""
+
+    kind = "text"
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return about how many records were written since; few are read as quickly as looked up."""
+        if published is None:
+            return row.next_slot
+        written = max(row.next_slot - published.slots, row.info.head - published.sequence)
+        return written if written >= SMALLEST else 0
+
+    def patience(self, published: Segment | None) -> int:
+        """Return the number of records outside that slow down filters on documents."""
+        return 0 if published is None else published.slots // GROWTH
+
+    def build(self, job: Job) -> CollectionRow:
+        """Index all documents of one snapshot."""
+        with job.file.read() as session:
+            row = catalog.get_collection(session, job.row.info.id)
+            ordinals = log.slots(session, row, None)[0]
+            parts = trigrams.packed(trigrams.build(_documents(job, session, row, ordinals)))
+        archive.write(job.path, "text", parts)
+        return row
+
+
+def _documents(job: Job, session: Session, row: CollectionRow, ordinals: log.Ordinals) -> Iterator[tuple[int, str]]:
+    for number, pair in enumerate(log.documents(session, row, ordinals)):
+        if not number % _STEP and not job.going_on():
+            raise graph.StoppedError
+        yield pair
 
 
 def _intact(job: Job) -> Path | None:
@@ -102,4 +139,4 @@ def _intact(job: Job) -> Path | None:
     return path
 
 
-BUILDERS: tuple[Builder, ...] = (GraphBuilder(),)
+BUILDERS: tuple[Builder, ...] = (GraphBuilder(), TextBuilder())

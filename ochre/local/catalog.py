@@ -151,8 +151,8 @@ def list_collections(
 
 def unsettled(session: Session, smallest: int, kinds: int) -> list[CollectionRow]:
     """Return the collections with `smallest` slots or more of which not all `kinds` of segments are up to date."""
-    where = "WHERE c.next_slot >= ? AND (SELECT count(*) FROM segments s WHERE s.collection=c.key AND s.sequence=c.head) < ?"
-    return _select(session, where, (smallest, kinds))
+    settled = "(SELECT count(*) FROM segments AS s WHERE s.collection=c.key AND s.sequence=c.head)"
+    return _select(session, f"WHERE c.next_slot >= ? AND {settled} < ?", (smallest, kinds))
 
 
 def count_collections(session: Session, tenant: str, database: str) -> int:

@@ -286,7 +286,7 @@ class LocalEngine:
                 return state
             self._drop_deleted(session)
             self._maintenance.start()
-            state = self._states[row.info.id] = CollectionState(self._folder, row, self._maintenance.withdraw)
+            state = self._states[row.info.id] = CollectionState(self._folder, row, self._maintenance.report)
             while len(self._states) > self._settings.max_open_collections:
                 self._states.popitem(last=False)  # its handles go with the last thread that uses it
             return state

@@ -58,6 +58,7 @@ class Maintenance:
         self._working = threading.Lock()
         self._written = 0.0  # when somebody last wrote, by the monotonic clock
         self._stamp: tuple[int, ...] = ()
+        self._damaged: list[tuple[CollectionRow, Segment]] = []
         self._unsuitable: set[tuple[UUID, str, int]] = set()
 
     # -- the thread ---------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ class Maintenance:
             self._stamp, self._written = stamp, now
         elif self._written and now - self._written > _QUIET + 2 * _POLL:
             self._written = 0.0
-        if self._written:
+        if self._written or self._damaged:
             self.run(quiet=now - self._written >= _QUIET)
 
     def _changed_stamp(self) -> tuple[int, ...]:
@@ -113,6 +114,7 @@ class Maintenance:
             quiet: whether a small tail is reason enough.
         """
         with self._working:
+            self._withdraw_damaged()
             due = self._due(quiet=quiet)
             if not due:
                 return True
@@ -134,10 +136,15 @@ class Maintenance:
             return 0
         return builder.pending(row, segments.published(session, row).get(builder.kind))
 
-    def withdraw(self, row: CollectionRow, segment: Segment) -> None:
-        """Take back a segment that turned out to be missing or damaged, so that it is built anew."""
-        with contextlib.suppress(OchreError), self._file.write() as session:
-            segments.withdraw(session, row, segment.kind, segment.name)
+    def report(self, row: CollectionRow, segment: Segment) -> None:
+        """Take note of a segment that cannot be used; it is taken back and built anew when there is time."""
+        self._damaged.append((row, segment))
+
+    def _withdraw_damaged(self) -> None:
+        while self._damaged:
+            row, segment = self._damaged.pop()
+            with self._file.write() as session:
+                segments.withdraw(session, row, segment.kind, segment.name)
 
     def _due(self, *, quiet: bool) -> list[tuple[UUID, Builder]]:
         found = []
@@ -175,8 +182,7 @@ class Maintenance:
         job = Job(self._folder, self._file, row, state, previous, path, lambda: not self._stopping.is_set())
         start = time.perf_counter()
         try:
-            builder.build(job)
-            self._publish(job, builder.kind)
+            self._publish(job.path, builder.kind, builder.build(job))
         except UnsuitableError:
             self._unsuitable.add((collection, builder.kind, row.next_slot))
             LOGGER.warning("the vectors of collection %s are too large to be indexed: queries compare all", collection)
@@ -184,15 +190,13 @@ class Maintenance:
             self._sweep(collection, path)
         LOGGER.info("built the %s of collection %s in %.1f s", builder.kind, collection, time.perf_counter() - start)
 
-    def _publish(self, job: Job, kind: str) -> None:
-        with job.path.open("rb+") as file:
+    def _publish(self, path: Path, kind: str, reflected: CollectionRow) -> None:
+        with path.open("rb+") as file:
             os.fsync(file.fileno())
-        sync_folder(job.path.parent)
-        digest = archive.digest(job.path)
+        sync_folder(path.parent)
+        segment = Segment(kind, path.name, reflected.info.head, reflected.next_slot, archive.digest(path))
         with self._file.write(_PUBLISH_PATIENCE) as session:
-            row = catalog.get_collection(session, job.row.info.id)
-            segment = Segment(kind, job.path.name, job.row.info.head, job.row.next_slot, digest)
-            segments.publish(session, row, segment)
+            segments.publish(session, catalog.get_collection(session, reflected.info.id), segment)
 
     def _sweep(self, collection: UUID, path: Path) -> None:
         """Remove what is not published any more; readers that have it mapped keep it until they let go."""

@@ -22,6 +22,7 @@ from ochre.model.filters import (
     ArrayContains,
     Compare,
     DocumentContains,
+    DocumentContainsAnyCase,
     DocumentMatches,
     Exists,
     Filter,
@@ -379,6 +380,8 @@ def holds(filter_: Filter | None, record: Record) -> bool:
         return not holds(filter_.part, record)
     if isinstance(filter_, DocumentContains):
         return record.document is not None and filter_.text in record.document
+    if isinstance(filter_, DocumentContainsAnyCase):
+        return record.document is not None and filter_.text.casefold() in record.document.casefold()
     if isinstance(filter_, DocumentMatches):
         # Python's own engine, for the patterns that mean the same in both.
         return record.document is not None and re.search(filter_.pattern, record.document) is not None

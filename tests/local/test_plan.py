@@ -45,6 +45,8 @@ def test_a_plan_has_a_name_and_a_reason(situation: Situation, name: str, reason:
     assert reason in {None, chosen.reason}
 
 
-@pytest.mark.parametrize(("records", "dimension", "needed"), [(10_000, 384, False), (12_000, 384, True), (2**22, 1, False)])
+@pytest.mark.parametrize(
+    ("records", "dimension", "needed"), [(10_000, 384, False), (12_000, 384, True), (2**22, 1, False)]
+)
 def test_only_a_large_collection_needs_an_index(records: int, dimension: int, needed: bool) -> None:
     assert plan.needs_index(records, dimension) is needed

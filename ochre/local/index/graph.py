@@ -128,6 +128,7 @@ def build(
 
     Args:
         arena: `(n, d)`, n at least 1.
+        path: of the new file.
         configuration: its settings count: those of the graph, or of the inverted lists.
         previous: a published file over the first rows of the same arena, verified by the caller.
         going_on: asked between steps; a build that should not go on raises StoppedError.
