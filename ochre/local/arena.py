@@ -57,7 +57,7 @@ class Arena:
         self._grow(file, start + vectors.nbytes, vectors.nbytes)
         data = np.ascontiguousarray(vectors, dtype="<f4").data.cast("B")
         for offset in range(0, len(data), _WRITE_BYTES):
-            _write_at(file, data[offset : offset + _WRITE_BYTES], start + offset)
+            write_at(file, data[offset : offset + _WRITE_BYTES], start + offset)
         if sync:
             _sync(file)
 
@@ -93,7 +93,7 @@ class Arena:
                 self._finalizer.atexit = False  # a daemon thread may still be writing then
             if not slot:  # no row is committed, so whatever is there is nobody's
                 header = _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes)
-                _write_at(self._file, memoryview(header.ljust(HEADER_BYTES, b"\0")), 0)
+                write_at(self._file, memoryview(header.ljust(HEADER_BYTES, b"\0")), 0)
                 for folder in (self.path.parent, self.path.parent.parent) if sync else ():
                     sync_folder(folder)
             return self._file
@@ -107,7 +107,7 @@ class Arena:
         size = os.fstat(file).st_size
         if size < needed and appended < _ROOM_BYTES:
             room = min(max(64 * appended, _ROOM_BYTES // 16), _ROOM_BYTES)
-            _write_at(file, memoryview(bytes(needed + room - size)), size)
+            write_at(file, memoryview(bytes(needed + room - size)), size)
 
     def _map(self, count: int) -> NDArray[np.float32]:
         try:
@@ -138,7 +138,8 @@ def arena_path(folder: Path, collection: UUID) -> Path:
     return folder / "vectors" / f"{collection}.f32"
 
 
-def _write_at(file: int, data: memoryview, offset: int) -> None:
+def write_at(file: int, data: memoryview, offset: int) -> None:
+    """Write all of `data` at a place of an open file."""
     while len(data):
         if hasattr(os, "pwrite"):  # leaves the file's position alone, which a forked child shares
             written = os.pwrite(file, data, offset)

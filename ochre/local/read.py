@@ -130,7 +130,9 @@ class Reader:
     def _vectors(self, slots: Sequence[int]) -> Matrix:
         if self._row.info.dimension is None:
             return np.empty((0, 0), np.float32)
-        return self._arena()[np.array(slots, np.int64)]
+        arena, chosen = self._arena(), np.array(slots, np.int64)
+        self._state.verified.check(self._session, self._row, arena, chosen)
+        return arena[chosen]
 
     def _arena(self) -> Matrix:
         return self._state.arena(self._row).rows(self._row.next_slot)
@@ -171,6 +173,7 @@ class Reader:
         arena = self._arena()
         lengths = self._state.exact.extend(arena)
         slots = view.roster.slots[candidates]
+        self._state.verified.check(self._session, self._row, arena, slots)
         found = self._state.exact.nearest(arena, lengths, slots, request.vectors, request.n_results)
         ordinals = view.roster.ordinals[candidates]
         results = [(ordinals[chosen], distances) for chosen, distances in found]

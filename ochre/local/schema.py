@@ -10,12 +10,14 @@ from pathlib import Path
 import apsw
 
 from ochre.errors import CorruptError, FormatVersionError
+from ochre.local import acknowledged
+from ochre.local.acknowledged import Acknowledged
 
 APPLICATION_ID = 0x4F434852  # "OCHR", at byte 68 of the file
 FORMAT_VERSION = 1
 
 ORDINAL_BITS = 40
-"""A record's key is its collection's key shifted by so many bits, plus its ordinal."""
+"""A record's key is its collection's key shifted by so many bits, plus its ordinal; an extent's likewise."""
 
 MAX_ORDINAL = (1 << ORDINAL_BITS) - 1
 MAX_COLLECTION_KEY = (1 << (62 - ORDINAL_BITS)) - 1
@@ -45,6 +47,7 @@ CREATE TABLE collections (
   next_ordinal INTEGER NOT NULL DEFAULT 0,
   next_slot INTEGER NOT NULL DEFAULT 0,
   records INTEGER NOT NULL DEFAULT 0,
+  tail BLOB NOT NULL DEFAULT x'',
   head INTEGER NOT NULL DEFAULT 0,
   UNIQUE (database, name)
 ) STRICT;
@@ -68,6 +71,17 @@ CREATE TABLE changes (
   last INTEGER NOT NULL,
   PRIMARY KEY (collection, sequence)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE extents (
+  key INTEGER PRIMARY KEY,
+  checksums BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE commits (
+  number INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO commits VALUES (0);
 """
 
 _IDENTITY = """
@@ -102,10 +116,12 @@ def ensure(connection: apsw.Connection, folder: Path) -> None:
 
 
 def _check_deserted(folder: Path) -> None:
-    """Refuse to start anew beside vectors that belong to a lost file: the next step would be to clean them up."""
-    if next((folder / "vectors").glob("*.f32"), None) is not None:
+    """Refuse to start anew where a database was: the next step would be to clean up what is left of it."""
+    left = "vectors" if next((folder / "vectors").glob("*.f32"), None) is not None else ""
+    left = left or (acknowledged.FILE_NAME if Acknowledged(folder).read() else "")
+    if left:
         raise CorruptError(
-            f"{folder} holds vectors, but ochre.sqlite3 is missing or empty: restore it from a backup; "
+            f"{folder} holds {left}, but ochre.sqlite3 is missing or empty: restore it from a backup; "
             "to start anew, choose another folder or remove this one"
         )
 

@@ -15,6 +15,7 @@ import numpy as np
 from ochre.local import log
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
+from ochre.local.extents import Verified
 from ochre.local.index.base import Change, DerivedIndex, Ordinals
 from ochre.local.index.columns import Columns
 from ochre.local.index.exact import Exact
@@ -57,6 +58,7 @@ class CollectionState:
         self._columns = Columns()
         self._indexes: list[DerivedIndex] = [self._columns]
         self._arena: Arena | None = None
+        self.verified = Verified()
         self.exact = Exact(row.info.configuration.space)
 
     def arena(self, row: CollectionRow) -> Arena:
