@@ -92,8 +92,7 @@ class Arena:
                 self._finalizer = weakref.finalize(self, os.close, self._file)  # an arena may just be dropped
                 self._finalizer.atexit = False  # a daemon thread may still be writing then
             if not slot:  # no row is committed, so whatever is there is nobody's
-                header = _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes)
-                write_at(self._file, memoryview(header.ljust(HEADER_BYTES, b"\0")), 0)
+                write_at(self._file, memoryview(self._header()), 0)
                 for folder in (self.path.parent, self.path.parent.parent) if sync else ():
                     sync_folder(folder)
             return self._file
@@ -122,12 +121,14 @@ class Arena:
         array = np.frombuffer(view, dtype="<f4", count=rows * self.dimension, offset=HEADER_BYTES)
         return array.reshape(rows, self.dimension).astype(np.float32, copy=False)
 
+    def _header(self) -> bytes:
+        return _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes).ljust(HEADER_BYTES, b"\0")
+
     def _check(self, header: bytes, size: int, count: int) -> None:
         needed = HEADER_BYTES + count * self._stride
         if size < needed:
             raise CorruptError(f"{self.path} has {size} bytes, {needed} were committed: restore it from a backup")
-        magic, version, dimension, owner = _HEADER.unpack(header[: _HEADER.size])
-        if (magic, version, dimension, owner) != (MAGIC, VERSION, self.dimension, self._collection.bytes):
+        if header != self._header():
             raise CorruptError(
                 f"{self.path} does not begin as the vectors of its collection do: restore it from a backup"
             )
@@ -136,6 +137,13 @@ class Arena:
 def arena_path(folder: Path, collection: UUID) -> Path:
     """Return where the vectors of a collection are kept."""
     return folder / "vectors" / f"{collection}.f32"
+
+
+def stored_dimension(path: Path) -> int | None:
+    """Return the dimension that a file's header tells, None if it begins as no arena does."""
+    with path.open("rb") as file:
+        magic, version, dimension, owner = _HEADER.unpack(file.read(_HEADER.size))
+    return dimension if (magic, version, str(UUID(bytes=owner))) == (MAGIC, VERSION, path.stem) else None
 
 
 def write_at(file: int, data: memoryview, offset: int) -> None:

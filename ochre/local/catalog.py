@@ -5,7 +5,7 @@ Functions here take a `Session` and run inside its transaction; they know nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -142,6 +142,20 @@ def get_collection(session: Session, collection: UUID) -> CollectionRow:
     return row
 
 
+def collection_by_key(session: Session, key: int) -> CollectionRow | None:
+    """Return a collection by its number in the folder, or None."""
+    rows = _select(session, "WHERE c.key=?", (key,))
+    return rows[0] if rows else None
+
+
+def with_counters(
+    row: CollectionRow, dimension: int | None, ordinal: int, slot: int, records: int, tail: bytes, head: int
+) -> CollectionRow:
+    """Return a collection with other counters, in the order of the table's columns."""
+    info = replace(row.info, dimension=dimension, head=head)
+    return CollectionRow(info, row.key, ordinal, slot, records, tail)
+
+
 def find_collection(session: Session, name: str, tenant: str, database: str) -> CollectionRow | None:
     """Return a collection by its name, or None."""
     rows = _select(session, "WHERE d.tenant=? AND d.name=? AND c.name=?", (tenant, database, name))
@@ -193,19 +207,18 @@ def _insert(session: Session, request: CreateCollection, database: int) -> Colle
     if key > MAX_COLLECTION_KEY:
         raise StorageError(f"the folder has used up its {MAX_COLLECTION_KEY} collection keys; start another folder")
     collection = uuid4()
+    metadata, settings = _metadata_json(request.metadata), _json(request.configuration.to_dict())
+    values = (key, str(collection), database, request.name, metadata, settings, _json(request.schema.to_dict()))
+    insert_collection(session, values)
+    return get_collection(session, collection)
+
+
+def insert_collection(session: Session, values: tuple[Any, ...]) -> None:
+    """Store a collection: key, id, database's key, name, metadata, configuration, schema, as the table has them."""
     session.execute(
         "INSERT INTO collections (key, id, database, name, metadata, configuration, schema) VALUES (?,?,?,?,?,?,?)",
-        (
-            key,
-            str(collection),
-            database,
-            request.name,
-            _metadata_json(request.metadata),
-            _json(request.configuration.to_dict()),
-            _json(request.schema.to_dict()),
-        ),
+        values,
     )
-    return get_collection(session, collection)
 
 
 def modify_collection(session: Session, request: ModifyCollection) -> CollectionRow:

@@ -211,16 +211,24 @@ class Database:
             self._long_pages = _WAL_LONG_PAGES
 
     def _check_all_there(self, session: Session, acknowledged: int) -> None:
-        """Make sure that no acknowledged commit is missing: SQLite takes a damaged log for one that ends there.
+        """Make sure that nothing is cut off, which SQLite would not notice.
+
+        It takes a damaged log for one that ends there, and what is missing of the file's last page for zeros.
 
         Raises:
-            CorruptError: some are; no file is touched.
+            CorruptError: something is.
         """
+        if self._path.stat().st_size % pages.PAGE_BYTES:  # a power cut leaves that, and the page in the log
+            with contextlib.suppress(apsw.Error):
+                session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        torn = self._path.stat().st_size % pages.PAGE_BYTES
         found = session.execute("SELECT number FROM commits").get
-        if found is not None and found >= acknowledged:
+        if not torn and found is not None and found >= acknowledged:
             return
         session.leave_files()
         session.connection.close()
+        if torn:
+            raise damaged(self.folder, f"ochre.sqlite3 ends {torn} bytes into a page")
         raise CorruptError(
             f"the database at {self.folder} holds {found or 0} commits, {acknowledged} were acknowledged: its "
             "write-ahead log, ochre.sqlite3-wal, is damaged or gone; restore the folder from a backup, or save what is "

@@ -27,6 +27,8 @@ SPAN = 32
 _AT_ONCE = 256  # extents compared at a time: bounds the copy of rows that are not neighbours
 _NAMED = 5
 
+ALL = "SELECT key, checksums FROM extents WHERE key BETWEEN ? AND ? ORDER BY key"
+
 Slots = NDArray[np.int64]
 
 

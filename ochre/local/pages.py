@@ -16,6 +16,9 @@ from ochre.errors import StorageError
 RESERVED_BYTES = 8
 """At the end of each page, for its checksum; byte 20 of the file says so."""
 
+PAGE_BYTES = 4096
+"""SQLite's usual size; a file is as long as all its pages."""
+
 _VFS = "cksmvfs"
 _lock = threading.Lock()
 
@@ -34,6 +37,7 @@ def connect(path: str, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPE
 
 def ask_for_checksums(connection: apsw.Connection) -> None:
     """Let a file that is still empty have checksums."""
+    connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
     connection.reserve_bytes(reserve=RESERVED_BYTES)
 
 
