@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from ochre.errors import AlreadyExistsError, NotFoundError, OchreError, StorageError
-from ochre.local import catalog, extents, log
+from ochre.local import acknowledged, catalog, extents, log
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.arena import HEADER_BYTES, Arena, arena_path, stored_dimension
 from ochre.local.catalog import CollectionRow
@@ -37,6 +37,7 @@ from ochre.model.vectors import MAX_DIMENSION, Matrix
 from ochre.settings import Settings
 
 _BATCH = 4096
+_MADE_ANEW = {"vectors", "index", acknowledged.FILE_NAME}
 _DATABASES = ("key", "id", "tenant", "name")
 _COLLECTIONS = (
     *("key", "id", "database", "name", "metadata", "configuration", "schema", "dimension"),
@@ -111,6 +112,17 @@ def _copied(source: Path, work: Path) -> None:
         session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
+def _copy_others(source: Path, into: Path) -> None:
+    """Copy what is in the folder beside the database, such as a server's keys."""
+    for path in source.iterdir():
+        if path.name in _MADE_ANEW or path.name.startswith(FILE_NAME):
+            continue
+        if path.is_dir():
+            shutil.copytree(path, into / path.name)
+        else:
+            shutil.copy2(path, into / path.name)
+
+
 class _Repair:
     """One run."""
 
@@ -131,6 +143,7 @@ class _Repair:
                     _Collection(self._folder, source, row, database, self._result).run()
         finally:
             database.close()
+        _copy_others(self._folder, self._into)
         found = check(self._into)
         if not found.whole:
             raise StorageError(
@@ -139,11 +152,11 @@ class _Repair:
         return self._result
 
     def _commits(self, source: Source) -> None:
-        acknowledged = Acknowledged(self._folder).read()
+        newest = Acknowledged(self._folder).read()
         with contextlib.suppress(*DAMAGE):
             number = source.session.execute("SELECT number FROM commits").get or 0
-            if number < acknowledged:
-                reason = f"the last {acknowledged - number} commits are lost, with all that they changed"
+            if number < newest:
+                reason = f"the last {newest - number} commits are lost, with all that they changed"
                 self._result.losses.append(_loss(None, reason))
 
     def _catalog(self, source: Source, database: Database) -> list[CollectionRow]:

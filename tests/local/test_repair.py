@@ -198,6 +198,17 @@ def test_the_damaged_folder_keeps_every_byte(tmp_path: Path, closed: tuple[Path,
     assert {path.name for path in tmp_path.iterdir()} == {"db", "new"}
 
 
+def test_what_else_is_in_the_folder_comes_along(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
+    """Without its keys a server would let everybody in."""
+    folder, _ = closed
+    (folder / "keys").mkdir()
+    (folder / "keys" / "one.json").write_bytes(b"a key")
+    (folder / "note.txt").write_bytes(b"a note")
+    repair(folder, tmp_path / "new")
+    assert (tmp_path / "new" / "keys" / "one.json").read_bytes() == b"a key"
+    assert (tmp_path / "new" / "note.txt").read_bytes() == b"a note"
+
+
 def test_a_folder_that_is_being_written_to_is_not_repaired(
     tmp_path: Path, closed: tuple[Path, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
