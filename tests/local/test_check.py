@@ -148,6 +148,12 @@ def test_what_does_not_fit_together_is_named(closed: tuple[Path, UUID], sql: str
     assert any(message in line for line in found), found
 
 
+def test_a_file_that_ends_within_a_page_is_named(closed: tuple[Path, UUID]) -> None:
+    file = closed[0] / "ochre.sqlite3"
+    file.write_bytes(file.read_bytes()[:-4000])
+    assert "ochre.sqlite3 ends 96 bytes into a page" in lines(check(closed[0]))
+
+
 def test_leftovers_are_notes_and_no_damage(closed: tuple[Path, UUID]) -> None:
     folder, collection = closed
     engine = LocalEngine.open(folder)

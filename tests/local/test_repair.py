@@ -126,6 +126,7 @@ def test_a_damaged_first_page_costs_no_record(tmp_path: Path, closed: tuple[Path
     result = repair(folder, tmp_path / "new")
     assert ids_in(tmp_path / "new", collection) == ALL
     assert result.lost == 0
+    assert bool(result.losses) == (place > 24), "what every file begins with is known, and needs no trust"
 
 
 def test_settings_from_a_damaged_page_are_taken_and_told(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
@@ -136,6 +137,23 @@ def test_settings_from_a_damaged_page_are_taken_and_told(tmp_path: Path, closed:
     assert result.lost == 0
     reasons = [loss["reason"] for loss in result.losses if loss["saved"] and loss["id"] is None]
     assert reasons == ["its name and settings come from a damaged page: look at them"]
+
+
+def test_counters_from_a_damaged_page_are_not_relied_on(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
+    folder, collection = closed
+    connection = sqlite3.connect(folder / "ochre.sqlite3")  # which writes the page without its checksum
+    connection.execute("UPDATE collections SET dimension=5, next_slot=3, next_ordinal=0, records=310, tail=x'00'")
+    connection.commit()
+    connection.close()
+    result = repair(folder, tmp_path / "new")
+    assert ids_in(tmp_path / "new", collection) == ALL
+    assert (result.saved, result.lost) == (300, 10)
+
+
+def test_a_lost_record_has_the_id_that_the_index_knows(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
+    folder, _ = closed
+    flip(folder, lambda data: data.index(b'{"n":123,') - 2)  # the id's last byte; the slot is between
+    assert "id123" in [loss["id"] for loss in repair(folder, tmp_path / "new").losses]
 
 
 def test_checksums_that_are_lost_cost_no_record_and_are_told(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
@@ -186,6 +204,19 @@ def test_a_file_that_another_program_wrote_to_is_taken_on_trust(tmp_path: Path, 
     documents = engine.get(GetRecords(collection, ids=["id8", "id9"], include=make.EVERYTHING)).documents
     assert documents == ["document 8", "theirs"]
     engine.close()
+
+
+def test_trust_goes_as_far_as_pages_that_sqlite_does_not_reach(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
+    folder, collection = closed
+    start = (root_of(folder, "records") - 1) * 4096
+    file = folder / "ochre.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[start : start + 4096] = bytes(4096)
+    data[data.index(b"document 123") + 3] ^= 1
+    file.write_bytes(data)
+    result = repair(folder, tmp_path / "new", trust_pages=True)
+    assert ids_in(tmp_path / "new", collection) == ALL
+    assert (result.saved, result.lost) == (300, 0)
 
 
 def test_the_damaged_folder_keeps_every_byte(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
