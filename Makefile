@@ -6,7 +6,7 @@ BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
-.PHONY: help demo test check format integrations peer-suite test-clients fuzz bench clean
+.PHONY: help demo test check format integrations peer-suite test-clients fuzz damage bench clean
 
 help:
 	@echo "make demo          index the standard library's docstrings and answer questions about them"
@@ -16,6 +16,7 @@ help:
 	@echo "make peer-suite    run Chroma's own test-suite against the server (about ten minutes)"
 	@echo "make test-clients  run Chroma's TypeScript, Go, Rust and Python clients against the server"
 	@echo "make fuzz          send the server whatever its OpenAPI document allows (about three minutes)"
+	@echo "make damage        damage a folder 20,000 times and see that nothing of it is silent (about half an hour)"
 	@echo "make bench         compare with Chroma, side by side"
 	@echo "make format        format the code and bring generated pages up to date"
 
@@ -61,6 +62,9 @@ peer-suite: $(BIN)/.installed
 fuzz: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python tests/fuzz/run.py
+
+damage: $(BIN)/.installed
+	$(BIN)/python -m tests.local.damage --rounds 20000
 
 test-clients: $(BIN)/.installed
 	$(BIN)/python tests/clients/run.py

@@ -57,7 +57,17 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgspec": ("local", "embedding", "wire", "remote", "server", "cli"),
     "numpy": ("model", "embedding", "wire", "local", "client", "aliases", "testing"),
 }
-HEAVY = {"faiss", "httpx", "onnxruntime", "opentelemetry", "PIL", "prometheus_client", "starlette", "tokenizers", "uvicorn"}
+HEAVY = {
+    "faiss",
+    "httpx",
+    "onnxruntime",
+    "opentelemetry",
+    "PIL",
+    "prometheus_client",
+    "starlette",
+    "tokenizers",
+    "uvicorn",
+}
 """Never imported at the top of a module, except in the parts that are imported lazily as a whole."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -54,7 +54,7 @@ def verify(path: Path, expected: Digest) -> None:
     found = digest(path)
     if found != expected:
         raise CorruptError(
-            f"{path} has {found.bytes} bytes with the checksum {found.checksum:08x}, written were {expected.bytes} with "
+            f"{path} has {found.bytes} bytes with checksum {found.checksum:08x}, written were {expected.bytes} with "
             f"{expected.checksum:08x}: it is derived data and will be built anew"
         )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from ochre.errors import CorruptError
 from ochre.local import archive, catalog, log, plan, segments
 from ochre.local.catalog import CollectionRow
@@ -85,14 +87,18 @@ class GraphBuilder:
 
     def build(self, job: Job) -> CollectionRow:
         """Extend the previous index by what came since, or build one."""
+        with job.file.read() as session:  # a damaged vector would be found among the wrong neighbours
+            row = catalog.get_collection(session, job.row.info.id)
+            arena = job.state.arena(row).rows(row.next_slot)
+            job.state.verified.check(session, row, arena, np.sort(log.slots(session, row, None)[1]))
         graph.build(
-            job.state.arena(job.row).rows(job.row.next_slot),
-            job.row.info.configuration,
+            arena,
+            row.info.configuration,
             job.path,
             previous=_intact(job),
             going_on=job.going_on,
         )
-        return job.row
+        return row
 
 
 class TextBuilder:

@@ -5,6 +5,7 @@ Whatever finds the candidates, the distances reported are computed in float64 fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ _SPARE = 8  # candidates handed over beyond one and a half times those wanted: t
 _FURTHER = 1.125  # times `ef_search`: makes up for what the graph's codes lose
 
 Distances = NDArray[np.float32]
+Verify = Callable[[NDArray[np.int64]], None]
+
 Found = tuple[Positions, Distances]
 """Positions and distances, by distance and then insertion."""
 
@@ -88,11 +91,15 @@ class Outcome:
 class Search:
     """One snapshot's vectors and what helps to search them."""
 
-    def __init__(self, configuration: Configuration, arena: Matrix, exact: Exact, graph: Graph | None) -> None:
+    def __init__(
+        self, configuration: Configuration, arena: Matrix, exact: Exact, graph: Graph | None, verify: Verify
+    ) -> None:
+        """Prepare; `verify` raises for slots whose vectors are damaged, before they are compared."""
         self._configuration = configuration
         self._arena = arena
         self._exact = exact
         self._graph = graph
+        self._verify = verify
 
     def nearest(self, candidates: Candidates, queries: Matrix, count: int) -> Outcome:
         """Return the `count` nearest candidates of each query vector `(q, d)`."""
@@ -118,8 +125,9 @@ class Search:
     ) -> list[Found]:
         """Compare the records at `positions`, whose slots are not below `first`, exactly."""
         lengths = self._exact.extend(self._arena, first)
-        slots = roster.slots[positions] - first
-        found = self._exact.nearest(self._arena[first:], lengths, slots, queries, count)
+        slots = roster.slots[positions]
+        self._verify(slots)
+        found = self._exact.nearest(self._arena[first:], lengths, slots - first if first else slots, queries, count)
         return [(positions[chosen], distances) for chosen, distances in found]
 
     def _approximate(
@@ -162,6 +170,7 @@ class Search:
         return int(self._configuration.hnsw.ef_search * _FURTHER * candidates.roster.count / candidates.count)
 
     def _merged(self, roster: Roster, query: Matrix, slots: NDArray[np.int64], newer: Found, wanted: int) -> Found:
+        self._verify(slots)
         positions = roster.at(slots)
         with np.errstate(over="ignore"):
             distances = distance(self._arena[slots], query, self._configuration.space).astype(np.float32)

@@ -60,6 +60,10 @@ class Session:
         if self.connection.in_transaction:
             self.execute(how)
 
+    def leave_files(self) -> None:
+        """Let closing the connection neither fold the WAL into the file nor remove it."""
+        self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
     def refresh(self) -> None:
         """Drop the caches if anybody committed since the last call. Within a transaction it also fixes the snapshot."""
         version = self.execute("PRAGMA data_version").get

@@ -17,6 +17,7 @@ from ochre.errors import CorruptError
 from ochre.local import archive, log, segments
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
+from ochre.local.extents import Verified
 from ochre.local.index.base import Change, DerivedIndex, Ordinals
 from ochre.local.index.columns import Columns
 from ochre.local.index.exact import Exact
@@ -76,6 +77,7 @@ class CollectionState:
         self._opening = threading.Lock()
         self._graph: tuple[str, Graph | None] = ("", None)  # by the name of its segment
         self._adopted = ""  # the name of the text index's segment
+        self.verified = Verified()
         self.exact = Exact(row.info.configuration.space)
 
     def arena(self, row: CollectionRow) -> Arena:

@@ -29,6 +29,8 @@ def create_collection(request: requests.CreateCollection) -> bodies.CreateCollec
     """Say which collection to create."""
     default = request.schema == type(request.schema)()
     configuration: Any = request.configuration.to_dict()  # checking its shape is the server's part
+    if configuration["spann"] is not None:  # a request names one kind of index
+        configuration["spann"]["space"] = configuration.pop("hnsw")["space"]
     return bodies.CreateCollection(
         request.name,
         _kept(request.metadata),
