@@ -130,11 +130,16 @@ class Maintenance:
             return True
 
     def pending(self, session: Session, row: CollectionRow) -> int:
-        """Return how many of a collection's records wait for a vector index that will be built."""
-        builder = BUILDERS[0]
+        """Return how many of a collection's records wait for an index that will be built."""
+        if row.next_slot < SMALLEST:
+            return 0
+        known = segments.published(session, row)
+        return max(self._pending(row, builder, known.get(builder.kind)) for builder in BUILDERS)
+
+    def _pending(self, row: CollectionRow, builder: Builder, published: Segment | None) -> int:
         if (row.info.id, builder.kind, row.next_slot) in self._unsuitable:
             return 0
-        return builder.pending(row, segments.published(session, row).get(builder.kind))
+        return builder.pending(row, published)
 
     def report(self, row: CollectionRow, segment: Segment) -> None:
         """Take note of a segment that cannot be used; it is taken back and built anew when there is time."""
@@ -153,12 +158,8 @@ class Maintenance:
                 known = segments.published(session, row)
                 for builder in BUILDERS:
                     published = known.get(builder.kind)
-                    pending = builder.pending(row, published)
-                    if (
-                        pending
-                        and (quiet or pending >= builder.patience(published))
-                        and (row.info.id, builder.kind, row.next_slot) not in self._unsuitable
-                    ):
+                    pending = self._pending(row, builder, published)
+                    if pending and (quiet or pending >= builder.patience(published)):
                         found.append((row.info.id, builder))
         return found
 

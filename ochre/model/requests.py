@@ -248,11 +248,11 @@ class ScanReply:
 
 @dataclass(frozen=True, slots=True)
 class IndexingStatus:
-    """How far a collection's vector index has come.
+    """How far a collection's indexes have come.
 
     Attributes:
-        total: vectors that were ever written.
-        pending: those of them that wait for an index to be built; meanwhile queries compare them one by one.
+        total: vectors that were ever written and still take room.
+        pending: those of them that wait for an index to be built; meanwhile they are compared, or read, one by one.
     """
 
     total: int

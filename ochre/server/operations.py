@@ -411,9 +411,11 @@ def scan(engine: Engine, call: Call, limits: Limits) -> bodies.ScanReply:  # noq
 
 @operation("GET", f"{COLLECTION}/indexing_status", Access.READ, reply=bodies.IndexingStatus)
 def indexing_status(engine: Engine, call: Call, limits: Limits) -> bodies.IndexingStatus:  # noqa: ARG001
-    """Tell how far the indexes have come: a write is indexed when it returns."""
-    operations = _collection(engine, call).head
-    return bodies.IndexingStatus(1.0, 0, operations, operations)
+    """Tell how many of the vectors ever written an index will still take up; queries compare those one by one."""
+    status = engine.indexing(_collection(engine, call).id)
+    indexed = status.total - status.pending
+    progress = indexed / status.total if status.total else 1.0
+    return bodies.IndexingStatus(progress, status.pending, indexed, status.total)
 
 
 # -- what is not there yet --------------------------------------------------------------------------------------

@@ -858,6 +858,12 @@ class EngineContract:
         assert engine.delete(DeleteRecords(collection, filter=parse_filters({"n": {"$lt": 99_999}}, None))) == count - 1
         assert ids_where(engine, collection) == ["id99999"]
 
+    def test_a_small_collection_waits_for_no_index(self, engine: Engine, filled: UUID) -> None:
+        status = engine.indexing(filled)
+        assert (status.total, status.pending) == (10, 0)
+        with pytest.raises(NotFoundError):
+            engine.indexing(uuid4())
+
     def test_everything_is_there_after_reopening(self, engine: Engine, reopen: Reopen, filled: UUID) -> None:
         engine.create_tenant("acme")
         engine.create_database("stock", "acme")

@@ -42,6 +42,7 @@ from ochre.model.requests import (
     Explanation,
     Field,
     GetRecords,
+    IndexingStatus,
     ModifyCollection,
     OrderKey,
     QueryRecords,
@@ -276,6 +277,10 @@ class Oracle:
         batch = left[: request.batch_size]
         more = len(left) > len(batch)
         return ScanReply(_batch(shelf, batch, request.include), Cursor(batch[-1].birth, cursor.until) if more else None)
+
+    def indexing(self, collection: UUID) -> IndexingStatus:
+        """Return that there is nothing to be indexed."""
+        return IndexingStatus(len(_select(self._shelf(collection), None, None)), 0)
 
     def reset(self) -> None:
         """Delete everything and recreate the default tenant and database."""

@@ -299,7 +299,7 @@ class Deleted(Struct):
 
 
 class IndexingStatus(Struct):
-    """How far the indexes have come: operations in the collection's log."""
+    """How far the vector index has come: vectors that were ever written."""
 
     op_indexing_progress: float
     num_unindexed_ops: int

@@ -157,6 +157,11 @@ class RemoteEngine:
         reply = self._call("POST", f"{self._path(request.collection)}/scan", body, bodies.ScanReply)
         return client_side.scan_reply(reply)
 
+    def indexing(self, collection: UUID) -> requests.IndexingStatus:
+        """Return how far a collection's vector index has come."""
+        reply = self._get(f"{self._path(collection)}/indexing_status", bodies.IndexingStatus)
+        return requests.IndexingStatus(reply.total_ops, reply.num_unindexed_ops)
+
     # -- life cycle ---------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
