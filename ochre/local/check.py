@@ -6,6 +6,7 @@ It reads snapshots, as any reader does, and writes nothing: it is safe beside pr
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -218,12 +219,12 @@ class _Check:
     def records(self, row: CollectionRow) -> None:
         """Look at every record's row."""
         gaps: list[Gap] = []
-        count, slots = 0, list[int]()
+        count, slots = 0, array("q")
         for record in rows_around_damage(
             self._session, RECORDS, row.first_key, row.first_key + max(row.next_ordinal, 1) - 1, gaps
         ):
             count += 1
-            slots += [record[3]] if isinstance(record[3], int) else []
+            slots.extend([record[3]] if isinstance(record[3], int) else [])
             for message in _faults(row, record):
                 self._find("record", message, row, record[2])
         self._report.records += count
@@ -314,7 +315,7 @@ def _faults(row: CollectionRow, record: tuple[Any, ...]) -> Iterator[str]:
             yield f"its metadata is no JSON object ({error})"
 
 
-def _twice(slots: list[int]) -> list[int]:
+def _twice(slots: array[int]) -> list[int]:
     values, counts = np.unique(np.array(slots, np.int64), return_counts=True)
     found: list[int] = values[counts > 1].tolist()
     return found

@@ -34,8 +34,8 @@ def rows_around_damage(session: Session, sql: str, first: int, last: int, gaps: 
         reached = low - 1
         try:
             for row in session.execute(sql, (low, high)):
+                reached = _next_key(row, reached, high)
                 yield row
-                reached = int(row[0])
         except DAMAGE:
             low = reached + 1
             if low < high:
@@ -45,6 +45,14 @@ def rows_around_damage(session: Session, sql: str, first: int, last: int, gaps: 
                 gaps[-1] = (gaps[-1][0], high)
             else:
                 gaps.append((low, high))
+
+
+def _next_key(row: tuple[Any, ...], reached: int, last: int) -> int:
+    """Return a row's key; one that does not follow from what was asked for is of a page that nothing vouches for."""
+    key = int(row[0])
+    if not reached < key <= last:
+        raise apsw.CorruptError(f"key {key} after key {reached}")
+    return key
 
 
 def names_by_key(session: Session, row: CollectionRow, wanted: Callable[[int], bool]) -> dict[int, str]:
@@ -93,8 +101,8 @@ class Source:
         reached = first - 1
         try:
             for row in self.session.execute(sql, (first, last)):
+                reached = _next_key(row, reached, last)
                 yield row
-                reached = int(row[0])
         except DAMAGE:
             for key, values in self._leaves.rows(columns, reached + 1, last, trust=self._trust):
                 yield (key, *values[1:])
