@@ -6,7 +6,7 @@ BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
-.PHONY: help demo test check format integrations peer-suite test-clients fuzz bench clean
+.PHONY: help demo test check format integrations peer-suite test-clients test-migrate fuzz bench clean
 
 help:
 	@echo "make demo          index the standard library's docstrings and answer questions about them"
@@ -15,6 +15,7 @@ help:
 	@echo "make integrations  run the LangChain and LlamaIndex integrations for Chroma on Ochre"
 	@echo "make peer-suite    run Chroma's own test-suite against the server (about ten minutes)"
 	@echo "make test-clients  run Chroma's TypeScript, Go, Rust and Python clients against the server"
+	@echo "make test-migrate  import folders written by several releases of Chroma, and compare (about ten minutes)"
 	@echo "make fuzz          send the server whatever its OpenAPI document allows (about three minutes)"
 	@echo "make bench         compare with Chroma, side by side"
 	@echo "make format        format the code and bring generated pages up to date"
@@ -64,6 +65,9 @@ fuzz: $(BIN)/.installed
 
 test-clients: $(BIN)/.installed
 	$(BIN)/python tests/clients/run.py
+
+test-migrate: $(BIN)/.installed
+	$(BIN)/python tests/migrate/versions/run.py
 
 bench: $(BIN)/.installed
 	$(BIN)/python -m benchmarks
