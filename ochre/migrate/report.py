@@ -26,7 +26,7 @@ MEANINGS: dict[Kind, str] = {
     "refused": "not imported: the record breaks a rule",
     "metadata_cut": "imported without some of their metadata, which breaks a rule",
     "bare": "imported with their vector alone: document and metadata cannot be read",
-    "unread": "imported with their vector alone: there may have been a document and metadata, which cannot be read",
+    "unread": "imported without some of their document and metadata, which cannot be read",
     "without_length": "imported with their vector scaled to length 1: its own length is lost",
     "unlisted": "vectors of records that were deleted: nothing to import",
 }

@@ -157,7 +157,6 @@ class _Import:
         report.troubles += records.troubles
         writer = CollectionWriter(report, self.left_over, target, source.dimension, self.re_embed)
         writer.without_length = records.without_length
-        writer.lost_metadata = bool({"embedding_metadata", "embedding_metadata_array"} & self.folder.damaged.keys())
         total = records.count()
         for done, record in enumerate(records, 1):
             writer.take(record)

@@ -28,7 +28,6 @@ class CollectionWriter:
     Attributes:
         dimension: length of the vectors; that of the first one where the folder does not say.
         without_length: whether vectors from the index have lost their length.
-        lost_metadata: whether metadata was lost, so that a record without any may have had some.
     """
 
     report: CollectionReport
@@ -37,7 +36,6 @@ class CollectionWriter:
     dimension: int | None
     re_embed: bool
     without_length: bool = False
-    lost_metadata: bool = False
     _batch: list[SourceRecord] = field(default_factory=list)
     _bytes: int = 0
 
@@ -47,8 +45,8 @@ class CollectionWriter:
         if problem is not None:
             self._leave(problem, record)
             return
-        if self.lost_metadata and record.document is None and record.uri is None and not record.metadata:
-            self.report.find("unread", record.id)
+        if record.lost:
+            self._leave("unread", record, ", ".join(name.removeprefix("chroma:") for name in record.lost))
         self._append(record)
 
     def take_unlisted(self, record: SourceRecord, *, listed: bool) -> None:

@@ -52,10 +52,11 @@ class SourceFolder:
 
     def __init__(self, path: Path, layout: Layout = "1.5") -> None:
         path.mkdir()
-        self.path, self.layout = path, layout
+        self.path, self.layout, self._closed = path, layout, False
         self.file = path / "chroma.sqlite3"
         self.connection = apsw.Connection(str(self.file))
         self.execute("PRAGMA synchronous=OFF")
+        self.execute("BEGIN")
         settings = {"0.4": "", "0.5": ", config_json_str TEXT", "1.0": ", config_json_str TEXT"}
         parts = {
             "topic": "topic TEXT NOT NULL," if layout == "0.4" else "",
@@ -69,8 +70,17 @@ class SourceFolder:
     def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
         return self.connection.execute(sql, bindings).fetchall()
 
+    def commit(self) -> None:
+        if self.connection.in_transaction:
+            self.execute("COMMIT")
+
     def close(self) -> Path:
-        self.connection.close()
+        """Finish the folder; closing twice is fine."""
+        if not self._closed:
+            self.commit()
+            self.execute("VACUUM")  # no remains of old pages: tests look for pages by what is on them
+            self.connection.close()
+            self._closed = True
         return self.path
 
     def sequence(self, value: int) -> int | bytes:
@@ -93,6 +103,7 @@ class SourceFolder:
         dimension: int | None = 4,
         settings: dict[str, Any] | None = None,
         schema_keys: dict[str, Any] | None = None,
+        function: str = "default",
     ) -> SourceCollection:
         """Create a collection; the space goes where this layout keeps it."""
         made = SourceCollection(self, space, dimension)
@@ -105,7 +116,7 @@ class SourceFolder:
             columns["config_json_str"] = json.dumps({"hnsw_configuration": {"space": "l2"}, "_type": "Internal"})
         else:
             hnsw = {"max_neighbors": 16, **(settings or {})}
-            columns |= _configuration(self.layout, space, hnsw, schema_keys or {})
+            columns |= _configuration(self.layout, space, hnsw, schema_keys or {}, function)
         marks = ",".join("?" * len(columns))
         self.execute(f"INSERT INTO collections ({','.join(columns)}) VALUES ({marks})", tuple(columns.values()))
         self._values("collection_metadata", made.id, {**legacy, **(metadata or {})})
@@ -124,10 +135,10 @@ class SourceFolder:
             self.execute(f"INSERT INTO {table} VALUES ({marks})", (owner, key, *columns))
 
 
-def _configuration(layout: Layout, space: str, hnsw: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
-    function = {"type": "known", "name": "default", "config": {}}
+def _configuration(layout: Layout, space: str, hnsw: dict[str, Any], keys: dict[str, Any], name: str) -> dict[str, Any]:
+    function = {"type": "known", "name": name, "config": {}}
     if layout == "1.0":
-        stored = {"hnsw": {"space": space, **hnsw}, "spann": None, "embedding_function": function}
+        stored = {"vector_index": {"hnsw": {"space": space, **hnsw}}, "embedding_function": function}
         return {"config_json_str": json.dumps(stored)}
     vector = {"space": space, "embedding_function": function, "hnsw": hnsw, "source_key": "#document"}
     embedding = {"float_list": {"vector_index": {"enabled": True, "config": vector}}}
@@ -275,6 +286,23 @@ class SourceCollection:
 def class_pickle(state: dict[str, Any]) -> bytes:
     """Pickle an instance of the class that Chroma pickles, without the class."""
     return b"\x80\x04" + _CLASS + pickle.dumps(state, 2)[2:-1] + b"b."
+
+
+def damage_page(file: Path, text: str, first: int) -> None:
+    """Overwrite the page of a SQLite file that holds a text, of the kind that begins with the byte `first`."""
+    data = bytearray(file.read_bytes())
+    size = int.from_bytes(data[16:18], "big")
+    found = [
+        place
+        for place in range(0, len(data), size)
+        if data[place] == first and text.encode() in data[place : place + size]
+    ]
+    assert len(found) == 1, found
+    data[found[0] : found[0] + size] = b"\xa5" * size
+    file.write_bytes(data)
+
+
+TABLE_PAGE, INDEX_PAGE = 0x0D, 0x0A
 
 
 def vector_of(number: int, dimension: int = 4) -> list[float]:

@@ -190,6 +190,19 @@ def test_settings_and_embedding_function_come_over(tmp_path: Path, importing: Im
     assert made.report.collections[0].troubles == []
 
 
+@pytest.mark.parametrize("layout", ["0.4", "0.5"])
+def test_settings_in_the_metadata_of_old_releases_come_over(
+    tmp_path: Path, importing: Importing, layout: Layout
+) -> None:
+    folder = SourceFolder(tmp_path / "chroma", layout)
+    told = {"hnsw:space": "ip", "hnsw:M": 5, "hnsw:construction_ef": 77, "hnsw:search_ef": 33, "owner": "ann"}
+    folder.collection("things", metadata=told)
+    thing = importing(folder).client.get_collection("things")
+    settings = thing.configuration_json["hnsw"]
+    assert [settings[name] for name in ("space", "max_neighbors", "ef_construction", "ef_search")] == ["ip", 5, 77, 33]
+    assert thing.metadata == told
+
+
 def test_folders_that_name_no_embedding_function_are_marked_so(tmp_path: Path, importing: Importing) -> None:
     folder = SourceFolder(tmp_path / "chroma", "0.5")
     folder.collection("things")

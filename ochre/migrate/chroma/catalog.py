@@ -11,6 +11,16 @@ from ochre.migrate.chroma.folder import ChromaFolder
 
 DEFAULT_DATABASE = ("default_tenant", "default_database")
 _SPACES = ("l2", "cosine", "ip")
+_LEGACY = {
+    "hnsw:space": "space",
+    "hnsw:construction_ef": "ef_construction",
+    "hnsw:search_ef": "ef_search",
+    "hnsw:M": "max_neighbors",
+    "hnsw:num_threads": "num_threads",
+    "hnsw:resize_factor": "resize_factor",
+    "hnsw:batch_size": "batch_size",
+    "hnsw:sync_threshold": "sync_threshold",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +29,7 @@ class SourceCollection:
 
     Attributes:
         schema: as stored, None in folders before 1.3.
-        settings: of the vector index, by the names of Chroma 1.0; empty in folders before.
+        settings: of the vector index, by the names of Chroma 1.0, as far as the folder tells.
         function: the persisted form of the embedding function, None in folders before 1.0.
         space: how distance is measured: that decides how the index keeps vectors.
         neighbors: links of a node in the index.
@@ -122,13 +132,13 @@ def _collection(
     segments = _segments(folder, id_)
     metadata = _values(folder, "collection_metadata", "collection_id", id_)
     vectors, records = segments.get("VECTOR"), segments.get("METADATA")
-    # What an index of an old release was made with stands in its segment's metadata, or in the collection's.
-    legacy = metadata | (_values(folder, "segment_metadata", "segment_id", vectors) if vectors else {})
     stored_schema = _json(schema)
     settings = _vector_settings(stored_schema, _json(configuration))
     function = settings.pop("embedding_function", None)
-    space = settings.get("space") or legacy.get("hnsw:space")
-    neighbors = settings.get("max_neighbors") or legacy.get("hnsw:M")
+    if not settings:  # an old release: they stand in the segment's metadata, or in the collection's
+        legacy = metadata | (_values(folder, "segment_metadata", "segment_id", vectors) if vectors else {})
+        settings = {name: legacy[key] for key, name in _LEGACY.items() if key in legacy}
+    space, neighbors = settings.get("space"), settings.get("max_neighbors")
     return SourceCollection(
         id_,
         str(name),
@@ -190,7 +200,10 @@ def _vector_settings(schema: Mapping[str, Any] | None, configuration: Mapping[st
         if vector:
             chosen = {name: vector.get(name) for name in ("space", "embedding_function")}
             return {**_part(vector, "spann"), **_part(vector, "hnsw"), **chosen}
-    found = {**_part(configuration, "spann"), **_part(configuration, "hnsw")}
+    vector = _part(configuration, "vector_index") or dict(
+        configuration or {}
+    )  # 1.0 stored it one level deeper than it told it
+    found = {**_part(vector, "spann"), **_part(vector, "hnsw")}
     return {**found, "embedding_function": (configuration or {}).get("embedding_function")}
 
 

@@ -69,15 +69,17 @@ class VectorIndex:
         without_length: whether the vectors are of `cosine` space and their lengths are not to be had.
     """
 
-    def __init__(self, folder: Path, space: str, dimension: int | None, neighbors: int) -> None:
+    def __init__(self, folder: Path, space: str, dimension: int | None, neighbors: int, *, expected: bool) -> None:
+        """Open the index in a folder, or note that there is none; that is trouble only if one is expected."""
         self.troubles: list[str] = []
         self.metadata = IndexMetadata()
         self.without_length = False
         self._rows: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
         self._lengths: NDArray[np.float32] | None = None
         self._layout = Layout.guess(dimension or 1, neighbors)
-        if not (folder / "index_metadata.pickle").exists() and not (folder / "data_level0.bin").exists():
-            self._complain("there is no index")
+        if not (folder / "index_metadata.pickle").exists() and _is_empty(folder):
+            if expected:
+                self._complain("the index is missing")
             return
         self.metadata = read_index_metadata(folder / "index_metadata.pickle")
         if self.metadata.trouble:
@@ -146,6 +148,12 @@ class VectorIndex:
             self.without_length = True
             return None
         return lengths
+
+
+def _is_empty(folder: Path) -> bool:
+    """Tell whether an index is not there, or was laid out and never filled."""
+    layout = Layout.of_header(_bytes(folder / "header.bin"))
+    return not (folder / "data_level0.bin").exists() or (layout is not None and layout.rows == 0)
 
 
 def _bytes(path: Path) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ class SourceRecord:
     Attributes:
         vector: `(d,)` float32; None if it is nowhere.
         origin: where the vector is from.
+        lost: names of values that the record had and that cannot be read; `chroma:document` stands for its document.
     """
 
     id: str
@@ -37,6 +38,7 @@ class SourceRecord:
     document: str | None = None
     uri: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
 
 
 class Records:
@@ -50,13 +52,15 @@ class Records:
     def __init__(self, folder: ChromaFolder, queue: Queue, collection: SourceCollection) -> None:
         self._folder, self._queue, self._collection = folder, queue, collection
         place = folder.path / str(collection.vector_segment)
-        self._index = VectorIndex(place, collection.space, collection.dimension, collection.neighbors)
+        self._index = VectorIndex(
+            place, collection.space, collection.dimension, collection.neighbors, expected=bool(collection.indexed)
+        )
         self._segment = collection.metadata_segment
         self._has_rows = folder.has("embeddings") and self._segment is not None
         self._vectors, self._filing = Vectors(), Filing()
         self._replay()
         self.without_length = self._index.without_length
-        self.troubles = self._describe()
+        self.troubles = ([] if self._segment else ["its metadata segment is not known"]) + self._index.troubles
         self._unlisted = set(self._index.metadata.labels) - self._vectors.deleted
 
     def count(self) -> int:
@@ -70,10 +74,12 @@ class Records:
         """Yield the records, in the order they were added."""
         rows = self._rows()
         while chunk := list(islice(rows, _CHUNK)):
-            values = self._metadata([key for key, _, _ in chunk])
+            keys = [key for key, _, _ in chunk]
+            values, lost = read_metadata(self._folder, keys), self._lost(keys)
             for key, id_, sequence in chunk:
                 if id_ not in self._filing.dropped:
-                    yield self._record(id_, sequence, values.get(key, {}), self._filing.changed.get(id_, ()))
+                    record = self._record(id_, sequence, values.get(key, {}), self._filing.changed.get(id_, ()))
+                    yield replace(record, lost=tuple(lost[key])) if key in lost else record
         for id_, sequences in self._filing.fresh.items():
             yield self._record(id_, None, {}, sequences)
 
@@ -103,12 +109,6 @@ class Records:
         sql = "SELECT 1 FROM embeddings WHERE segment_id=? AND embedding_id=?"
         return self._has_rows and any(self._folder.rows(sql, (self._segment, id_)))
 
-    def _describe(self) -> list[str]:
-        troubles = [] if self._segment else ["its metadata segment is not known"]
-        # A collection that never held enough for an index has everything in the queue.
-        never_built = self._index.troubles == ["there is no index"] and not self._collection.indexed
-        return troubles if never_built else troubles + self._index.troubles
-
     # -- records ------------------------------------------------------------------------------------------------
 
     def _rows(self) -> Iterator[tuple[int, str, int | None]]:
@@ -118,8 +118,14 @@ class Records:
         for key, id_, sequence in self._folder.rows(sql, (self._segment,)):
             yield key, decoded(id_), sequence_number(sequence)
 
-    def _metadata(self, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
-        return read_metadata(self._folder, keys)
+    def _lost(self, keys: Sequence[int]) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        if self._folder.has("lost"):
+            numbers = apsw.carray(np.array(keys, np.int64))
+            sql = "SELECT l.id, CAST(l.key AS BLOB) FROM carray(?) w CROSS JOIN lost l ON l.id=w.value"
+            for key, name in self._folder.rows(sql, (numbers,)):
+                found.setdefault(key, []).append(decoded(name))
+        return found
 
     def _record(self, id_: str, sequence: int | None, values: dict[str, Any], changes: Sequence[int]) -> SourceRecord:
         for change in changes:
@@ -137,7 +143,8 @@ class Records:
         candidate = self._vectors.candidates.get(id_)
         indexed = None if id_ in self._vectors.deleted else self._index.vector(id_)
         queued = None if candidate is None else self._queue.vector(candidate.sequence)
-        if candidate is None or queued is None or not _holds(candidate, sequence, queued, indexed):
+        scaled = self.without_length
+        if candidate is None or queued is None or not _holds(candidate, sequence, queued, indexed, scaled=scaled):
             return indexed, None if indexed is None else "index"
         return queued, "queue"
 
@@ -147,12 +154,19 @@ def _holds(
     sequence: int | None,
     queued: NDArray[np.float32],
     indexed: NDArray[np.float32] | None,
+    *,
+    scaled: bool,
 ) -> bool:
-    """Tell whether the queue's vector is the record's: an `add` of a record that was there before changed nothing."""
+    """Tell whether the queue's vector is the record's: an `add` of a record that was there before changed nothing.
+
+    With `scaled`, the index's vector is of length 1.
+    """
     if candidate.certain:
         return True
     if indexed is None:
         return sequence is None or sequence >= candidate.sequence
+    if scaled:
+        queued = queued / (np.linalg.norm(queued) or 1)
     return queued.shape == indexed.shape and bool(np.allclose(queued, indexed, rtol=1e-4, atol=1e-6))
 
 

@@ -23,6 +23,8 @@ TABLES = {
 """The tables that are read, and what each is looked up by."""
 
 _LAST = 2**62
+_UNIQUE_ROW = "sqlite_autoindex_embeddings_1"
+_UNIQUE_VALUE = "sqlite_autoindex_embedding_metadata_1"
 
 
 def damage(connection: apsw.Connection) -> dict[str, str]:
@@ -52,7 +54,45 @@ def salvage(source: apsw.Connection, target: apsw.Connection) -> list[str]:
             copied = _rows(source, table, read, losses)
             target.executemany(f"INSERT INTO {table} (rowid,{names}) VALUES (?,{write})", copied)  # noqa: S608
             target.execute(f"CREATE INDEX {table}_found ON {table} ({TABLES[table]})")
-    return losses
+    _restore_rows(source, target)
+    return losses + _note_lost_values(source, target)
+
+
+def _restore_rows(source: apsw.Connection, target: apsw.Connection) -> None:
+    """Add the rows of `embeddings` that were not copied, from the index of their table, which has all that matters."""
+    sql = "SELECT id,CAST(segment_id AS BLOB),CAST(embedding_id AS BLOB) FROM embeddings"
+    missing = "NOT EXISTS (SELECT 1 FROM embeddings WHERE rowid=?1)"
+    insert = "INSERT INTO embeddings (rowid,id,segment_id,embedding_id) SELECT ?1,?1,CAST(?2 AS TEXT),CAST(?3 AS TEXT)"
+    if _has(source, "embeddings", _UNIQUE_ROW):
+        for order in ("segment_id,embedding_id", "segment_id DESC,embedding_id DESC"):  # from either end to the damage
+            known = _until_damage(source, f"{sql} INDEXED BY {_UNIQUE_ROW} ORDER BY {order}", [])
+            with target:
+                target.executemany(f"{insert} WHERE {missing}", known)
+
+
+def _note_lost_values(source: apsw.Connection, target: apsw.Connection) -> list[str]:
+    """List, in a table `lost`, the values of metadata that an index of their table knows and that were not copied."""
+    if not _has(source, "embedding_metadata", _UNIQUE_VALUE):
+        return []
+    sql = f"SELECT id,CAST(key AS BLOB) FROM embedding_metadata INDEXED BY {_UNIQUE_VALUE}"  # noqa: S608
+    missing = "NOT EXISTS (SELECT 1 FROM embedding_metadata WHERE id=?1 AND key=CAST(?2 AS TEXT))"
+    losses: list[str] = []
+    with target:
+        target.execute("CREATE TABLE lost (id, key); CREATE INDEX lost_found ON lost (id)")
+        known = _until_damage(source, sql, losses)
+        target.executemany(f"INSERT INTO lost SELECT ?1,CAST(?2 AS TEXT) WHERE {missing}", known)
+    return losses and ["which records have lost metadata cannot be told in full"]
+
+
+def _has(connection: apsw.Connection, table: str, index: str) -> bool:
+    return index in {row[1] for row in connection.execute(f"PRAGMA index_list({table})")}
+
+
+def _until_damage(source: apsw.Connection, sql: str, errors: list[str]) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from source.execute(sql)
+    except apsw.Error as error:
+        errors.append(str(error))
 
 
 def _tables(connection: apsw.Connection) -> list[str]:

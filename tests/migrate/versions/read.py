@@ -22,6 +22,15 @@ def settings_of(collection: Any) -> dict[str, Any]:
     return configuration.get("hnsw") or ({} if legacy is None else {"space": legacy})
 
 
+def nearest(collection: Any, vectors: Any) -> dict[str, Any] | None:
+    """What is nearest to the first vector: distances tell which space is in use, whatever the settings say."""
+    if not len(vectors):
+        return None
+    query = [float(number) for number in vectors[0]]
+    found = collection.query(query_embeddings=[query], n_results=5, include=["distances"])
+    return {"query": query, "ids": found["ids"][0], "distances": [float(far) for far in found["distances"][0]]}
+
+
 def main(folder: str, answers: str) -> None:
     """Read everything."""
     client = chromadb.PersistentClient(folder)
@@ -39,6 +48,7 @@ def main(folder: str, answers: str) -> None:
                     "id": str(collection.id),
                     "metadata": collection.metadata,
                     "settings": settings_of(collection),
+                    "nearest": nearest(collection, vectors),
                     "ids": found["ids"],
                     "embeddings": [[float(number) for number in vector] for vector in vectors],
                     **{column: found[column] for column in ("documents", "metadatas", "uris")},

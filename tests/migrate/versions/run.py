@@ -89,7 +89,8 @@ def check(case: Case, place: Path) -> int:
     before = files_of(folder)
     report = from_chroma(folder, made)
     assert files_of(folder) == before, "the import changed the folder"
-    return compare(json.loads(answers.read_text(encoding="utf-8")), made, report)
+    told = json.loads(answers.read_text(encoding="utf-8"))
+    return compare(told, made, report, settings=case.writers == (case.reader,))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -97,8 +98,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def compare(told: list[dict[str, Any]], made: Path, report: Report) -> int:
-    """Compare what Chroma told with what is there now."""
+def compare(told: list[dict[str, Any]], made: Path, report: Report, *, settings: bool) -> int:
+    """Compare what Chroma told with what is there now; its settings only where the releases agree what they mean."""
     assert report.complete, "\n".join(report.lines())
     assert sorted((entry.tenant, entry.database, entry.name) for entry in report.collections) == sorted(
         tuple(entry["place"]) for entry in told
@@ -107,29 +108,41 @@ def compare(told: list[dict[str, Any]], made: Path, report: Report) -> int:
         for expected in told:
             tenant, database, name = expected["place"]
             client.set_tenant(tenant, database)
-            compare_collection(client.get_collection(name), expected)
+            collection = client.get_collection(name)
+            assert_equal(collection.metadata, expected["metadata"], expected, "metadata")
+            if settings:
+                ours, theirs = collection.configuration_json["hnsw"], expected["settings"]
+                assert_equal({key: ours[key] for key in ours.keys() & theirs.keys()}, theirs, expected, "settings")
+            if expected["ids"]:
+                compare_records(collection, expected)
     return sum(len(entry["ids"]) for entry in told)
 
 
-def compare_collection(collection: ochre.Collection, expected: dict[str, Any]) -> None:
-    """Compare one collection with what Chroma told of it."""
-    name = expected["place"]
+def compare_records(collection: ochre.Collection, expected: dict[str, Any]) -> None:
+    """Compare the records of one collection with what Chroma told of them."""
     found = collection.get(include=["embeddings", "documents", "metadatas", "uris"])
-    assert collection.metadata == expected["metadata"], name
-    settings = collection.configuration_json["hnsw"]
-    assert {key: settings[key] for key in settings.keys() & expected["settings"].keys()} == {
-        key: expected["settings"][key] for key in settings.keys() & expected["settings"].keys()
-    }, name
-    assert found["ids"] == expected["ids"], name
-    assert found["documents"] == expected["documents"], name
-    assert [entry or None for entry in found["metadatas"]] == [entry or None for entry in expected["metadatas"]], name
-    assert found["uris"] == (expected["uris"] or [None] * len(found["ids"])), name
-    if not expected["ids"]:
-        return
+    assert_equal(found["ids"], expected["ids"], expected, "ids")
+    for column in ("documents", "metadatas", "uris"):
+        theirs = expected[column] or [None] * len(found["ids"])
+        assert_equal([entry or None for entry in found[column]], [entry or None for entry in theirs], expected, column)
     vectors = np.array(expected["embeddings"], np.float32)
-    exact = settings["space"] != "cosine"  # Chroma keeps those as direction and length
+    exact = collection.configuration_json["hnsw"]["space"] != "cosine"  # Chroma keeps those as direction and length
     tolerance = 0.0 if exact else 1e-6
-    np.testing.assert_allclose(found["embeddings"], vectors, rtol=tolerance, atol=tolerance, err_msg=str(name))
+    place = "/".join(expected["place"])
+    np.testing.assert_allclose(found["embeddings"], vectors, rtol=tolerance, atol=tolerance, err_msg=place)
+    nearest = expected["nearest"]
+    count = len(nearest["ids"])
+    answer = collection.query([nearest["query"]], ids=nearest["ids"], n_results=count, include=["distances"])
+    np.testing.assert_allclose(answer["distances"][0], nearest["distances"], rtol=1e-3, atol=1e-4, err_msg=place)
+
+
+def assert_equal(found: Any, told: Any, expected: dict[str, Any], what: str) -> None:
+    """Fail with the first difference."""
+    if found == told:
+        return
+    pairs = zip(found, told, strict=False) if isinstance(found, list) else [(found, told)]
+    first = next((pair for pair in pairs if pair[0] != pair[1]), (len(found), len(told)))
+    raise AssertionError(f"{'/'.join(expected['place'])}: {what}: {first[0]!r}, but Chroma says {first[1]!r}")
 
 
 def main() -> int:
