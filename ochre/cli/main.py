@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ochre.cli import check, keys, model, serve
+from ochre.cli import check, keys, migrate, model, serve
 from ochre.cli.output import complain, say
 from ochre.errors import OchreError
 from ochre.version import __version__
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("run")(serve.with_options(serve.run))
 app.command()(check.check)
 app.command()(check.repair)
+app.command("migrate-chroma")(migrate.migrate_chroma)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 
