@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 import ochre
@@ -32,6 +34,7 @@ from ochre.remote._sync import transport as transport_module
 from ochre.remote._sync.transport import Transport
 from ochre.remote.address import headers_for, server_url, verify_of
 from ochre.server.keys import KeyStore
+from ochre.wire import client_side
 from tests.client.conftest import Letters, everything, fill
 from tests.server.live import live
 
@@ -373,6 +376,33 @@ def test_a_write_whose_connection_broke_is_not_sent_again(monkeypatch: pytest.Mo
     with pytest.raises(UnreachableError, match="http://server does not answer"):
         fake.transport.request("POST", "/things")
     assert fake.answers == [200]
+
+
+def test_the_json_of_a_large_call_is_not_made_or_read_on_the_event_loop(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, threading.Thread] = {}
+    for name in ("write_records", "record_batch"):
+        function = getattr(client_side, name)
+
+        def noting(value: Any, name: str = name, function: Callable[[Any], Any] = function) -> Any:
+            threads[name] = threading.current_thread()
+            return function(value)
+
+        monkeypatch.setattr(client_side, name, noting)
+
+    async def calls(count: int) -> set[bool]:
+        async with ochre.AsyncHttpClient(url) as client:
+            things = await client.create_collection(f"of-{count}", embedding_function=None)
+            await things.add([str(n) for n in range(count)], embeddings=np.ones((count, 100)))
+            found = await things.get(include=["embeddings"])
+            assert found["embeddings"].shape == (count, 100)
+            await client.delete_collection(things.name)
+        return {thread is threading.current_thread() for thread in threads.values()}
+
+    assert asyncio.run(calls(2)) == {True}
+    assert asyncio.run(calls(1000)) == {False}
+    assert set(threads) == {"write_records", "record_batch"}
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
