@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from ochre.engine import Engine
-from ochre.errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from ochre.errors import InvalidArgumentError, NotFoundError, TransactionsNotSupportedError, UnsupportedError
 from ochre.model import requests
 from ochre.model.names import parse_database_name, parse_tenant_name
 from ochre.server.auth import ANYBODY, Principal
@@ -423,6 +423,11 @@ def indexing_status(engine: Engine, call: Call, limits: Limits) -> bodies.Indexi
 
 def _not_yet(what: str) -> Callable[[Engine, Call, Limits], NoReturn]:
     def run(engine: Engine, call: Call, limits: Limits) -> NoReturn:  # noqa: ARG001
+        if what.startswith("conditional"):
+            raise TransactionsNotSupportedError(
+                f"{what} is not supported by this server: conditional transactions require the gRPC log implementation "
+                "of Chroma's clusters"
+            )
         raise UnsupportedError(f"{what} is not supported by this server yet")
 
     run.__name__ = what.replace(" ", "_")
