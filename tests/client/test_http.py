@@ -69,6 +69,18 @@ def guarded(tmp_path: Path) -> Iterator[tuple[str, KeyStore]]:
         yield url, keys
 
 
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, KeyStore]]:
+    """A server with keys, and with the database `letters` of the tenant `acme`."""
+    folder = tmp_path_factory.mktemp("acme")
+    keys = KeyStore(folder)
+    engine = open_engine(folder)
+    engine.create_tenant("acme")
+    engine.create_database("letters", "acme")
+    with live(engine, keys=keys) as url:
+        yield url, keys
+
+
 # -- the same as without a server -------------------------------------------------------------------------------
 
 
@@ -308,6 +320,63 @@ def test_a_key_opens_the_door_for_tasks_too(guarded: tuple[str, KeyStore]) -> No
     assert asyncio.run(user(secret)) == "ann"
     with pytest.raises(AuthenticationError):
         asyncio.run(user("other"))
+
+
+def _place(url: str, key: str, **named: str) -> tuple[str, str]:
+    with ochre.HttpClient(url, api_key=key, **named) as client:
+        assert client.count_collections() == 0
+        return client.tenant, client.database
+
+
+def _place_of_tasks(url: str, key: str, **named: str) -> tuple[str, str]:
+    async def place() -> tuple[str, str]:
+        async with ochre.AsyncHttpClient(url, api_key=key, **named) as client:
+            assert await client.count_collections() == 0
+            return client.tenant, client.database
+
+    return asyncio.run(place())
+
+
+@pytest.mark.parametrize("place_of", [_place, _place_of_tasks])
+@pytest.mark.parametrize(
+    ("limits", "named", "place"),
+    [
+        ({}, {}, ("default_tenant", "default_database")),
+        ({}, {"tenant": "acme", "database": "letters"}, ("acme", "letters")),
+        ({"tenant": "acme", "database": "letters"}, {}, ("acme", "letters")),
+        ({"tenant": "acme", "database": "letters"}, {"database": "letters"}, ("acme", "letters")),
+        ({"tenant": "acme"}, {"database": "letters"}, ("acme", "letters")),
+        ({"tenant": "default_tenant"}, {}, ("default_tenant", "default_database")),
+    ],
+)
+def test_a_client_works_where_its_key_leads_unless_another_place_is_named(
+    acme: tuple[str, KeyStore],
+    place_of: Callable[..., Any],
+    limits: dict[str, str],
+    named: dict[str, str],
+    place: tuple[str, str],
+) -> None:
+    url, keys = acme
+    _, secret = keys.create("bob", "read", **limits)
+    assert place_of(url, secret, **named) == place
+
+
+@pytest.mark.parametrize("place_of", [_place, _place_of_tasks])
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"tenant": "other"}, "Tenant other does not match acme from the server"),
+        ({"tenant": "default_tenant"}, "Tenant default_tenant does not match acme"),
+        ({"tenant": "acme", "database": "bills"}, "Database bills does not match letters from the server"),
+    ],
+)
+def test_a_place_that_the_key_does_not_lead_to_is_refused(
+    acme: tuple[str, KeyStore], place_of: Callable[..., Any], named: dict[str, str], words: str
+) -> None:
+    url, keys = acme
+    _, secret = keys.create("bob", "read", tenant="acme", database="letters")
+    with pytest.raises(PermissionDeniedError, match=words):
+        place_of(url, secret, **named)
 
 
 def test_which_certificates_are_trusted_is_the_settings_affair(tmp_path: Path) -> None:
