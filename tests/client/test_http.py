@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import trustme
 
 import ochre
 from ochre import ClientType, Settings
@@ -30,10 +31,12 @@ from ochre.errors import (
     PermissionDeniedError,
     UnreachableError,
 )
+from ochre.remote._async import transport as async_transport_module
 from ochre.remote._sync import transport as transport_module
 from ochre.remote._sync.transport import Transport
 from ochre.remote.address import headers_for, server_url, verify_of
 from ochre.server.keys import KeyStore
+from ochre.server.settings import ServerSettings
 from ochre.wire import client_side
 from tests.client.conftest import Letters, everything, fill
 from tests.server.live import live
@@ -380,11 +383,65 @@ def test_a_place_that_the_key_does_not_lead_to_is_refused(
 
 
 def test_which_certificates_are_trusted_is_the_settings_affair(tmp_path: Path) -> None:
-    assert verify_of(Settings()) is True
-    assert verify_of(ForeignSettings(chroma_server_ssl_verify=False)) is False
-    assert isinstance(verify_of(ForeignSettings(chroma_server_ssl_verify=str(tmp_path))), ssl.SSLContext)
+    assert verify_of(None, Settings()) is True
+    assert verify_of(None, ForeignSettings(chroma_server_ssl_verify=False)) is False
+    assert verify_of(True, ForeignSettings(chroma_server_ssl_verify=False)) is True
+    assert isinstance(verify_of(None, ForeignSettings(chroma_server_ssl_verify=str(tmp_path))), ssl.SSLContext)
     with pytest.raises(InvalidArgumentError, match="chroma_server_ssl_verify is 'nowhere'"):
-        verify_of(ForeignSettings(chroma_server_ssl_verify="nowhere"))
+        verify_of(None, ForeignSettings(chroma_server_ssl_verify="nowhere"))
+    with pytest.raises(InvalidArgumentError, match="verify is 'nowhere'"):
+        verify_of("nowhere", None)
+    with pytest.raises(InvalidTypeError, match="verify is 5"):
+        verify_of(5, None)
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A server that speaks TLS: its port, and the certificate of the authority that vouches for it."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    own = authority.issue_cert("localhost")
+    own.private_key_pem.write_to_path(folder / "key.pem")
+    own.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    settings = ServerSettings(tls_cert=str(folder / "cert.pem"), tls_key=str(folder / "key.pem"))
+    with live(open_engine(folder / "db"), settings) as url:
+        yield int(url.rpartition(":")[2]), folder / "authority.pem"
+
+
+def _counted(port: int, **trust: Any) -> int:
+    with ochre.HttpClient("localhost", port, ssl=True, **trust) as client:
+        return client.count_collections()
+
+
+def _counted_by_tasks(port: int, **trust: Any) -> int:
+    async def counted() -> int:
+        async with ochre.AsyncHttpClient("localhost", port, ssl=True, **trust) as client:
+            return await client.count_collections()
+
+    return asyncio.run(counted())
+
+
+@pytest.mark.parametrize("counted", [_counted, _counted_by_tasks])
+def test_a_client_speaks_tls_with_a_server_that_it_trusts(
+    encrypted: tuple[int, Path], counted: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "pause", lambda _: None)
+    monkeypatch.setattr(async_transport_module, "pause", lambda _: asyncio.sleep(0))
+    port, authority = encrypted
+    trusting = ssl.create_default_context(cafile=authority)
+    for verify in (authority, str(authority), trusting, False):
+        assert counted(port, verify=verify) == 0
+    assert counted(port, settings=ForeignSettings(chroma_server_ssl_verify=str(authority))) == 0
+    with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        counted(port)
+
+
+def test_the_name_in_a_certificate_counts(encrypted: tuple[int, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "pause", lambda _: None)
+    port, authority = encrypted
+    with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        ochre.HttpClient("127.0.0.1", port, ssl=True, verify=authority)
 
 
 # -- what is tried again ----------------------------------------------------------------------------------------
