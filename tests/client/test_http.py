@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import numpy as np
@@ -28,11 +29,14 @@ from ochre.errors import (
     InvalidTypeError,
     NotFoundError,
     OverloadedError,
+    PayloadTooLargeError,
     PermissionDeniedError,
     UnreachableError,
 )
-from ochre.remote._async import transport as async_transport_module
+from ochre.model import requests
+from ochre.model.filters import parse_filters
 from ochre.remote._sync import transport as transport_module
+from ochre.remote._sync.engine import RemoteEngine
 from ochre.remote._sync.transport import Transport
 from ochre.remote.address import headers_for, server_url, verify_of
 from ochre.server.keys import KeyStore
@@ -424,10 +428,8 @@ def _counted_by_tasks(port: int, **trust: Any) -> int:
 
 @pytest.mark.parametrize("counted", [_counted, _counted_by_tasks])
 def test_a_client_speaks_tls_with_a_server_that_it_trusts(
-    encrypted: tuple[int, Path], counted: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    encrypted: tuple[int, Path], counted: Callable[..., int]
 ) -> None:
-    monkeypatch.setattr(transport_module, "pause", lambda _: None)
-    monkeypatch.setattr(async_transport_module, "pause", lambda _: asyncio.sleep(0))
     port, authority = encrypted
     trusting = ssl.create_default_context(cafile=authority)
     for verify in (authority, str(authority), trusting, False):
@@ -437,8 +439,7 @@ def test_a_client_speaks_tls_with_a_server_that_it_trusts(
         counted(port)
 
 
-def test_the_name_in_a_certificate_counts(encrypted: tuple[int, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "pause", lambda _: None)
+def test_the_name_in_a_certificate_counts(encrypted: tuple[int, Path]) -> None:
     port, authority = encrypted
     with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
         ochre.HttpClient("127.0.0.1", port, ssl=True, verify=authority)
@@ -448,9 +449,9 @@ def test_the_name_in_a_certificate_counts(encrypted: tuple[int, Path], monkeypat
 
 
 class Fake:
-    """Answers a request with each of `answers` in turn: a status, or an error to raise; counts them."""
+    """Answers a request with each of `answers` in turn: a status, an answer, or an error to raise; counts them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: int | Exception) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
         self.answers = list(answers)
         self.pauses: list[float] = []
         monkeypatch.setattr(transport_module, "pause", self.pauses.append)
@@ -463,12 +464,19 @@ class Fake:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, httpx.Response):
+            return answer
         body = {"error": "Backoff", "message": "busy", "code": "overloaded"} if answer == 429 else 5
         return httpx.Response(answer, content=json.dumps(body))
 
 
 REFUSED = httpx.ConnectError("refused")
 BROKEN = httpx.ReadError("broken")
+UNTRUSTED = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+
+
+def by_proxy(status: int) -> httpx.Response:
+    return httpx.Response(status, content="<html>come back later</html>")
 
 
 @pytest.mark.parametrize(
@@ -477,6 +485,8 @@ BROKEN = httpx.ReadError("broken")
         ("POST", (429, 429, 429, 200)),
         ("POST", (REFUSED, REFUSED, REFUSED, 200)),
         ("GET", (BROKEN, 429, REFUSED, 200)),
+        ("POST", (by_proxy(429), by_proxy(429), by_proxy(429), 200)),
+        ("GET", (by_proxy(502), by_proxy(503), by_proxy(504), 200)),
     ],
 )
 def test_what_certainly_did_not_happen_is_tried_again_with_growing_pauses(
@@ -497,11 +507,47 @@ def test_after_four_attempts_the_error_is_the_answer(
     assert len(fake.answers) == 1
 
 
-def test_a_write_whose_connection_broke_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = Fake(monkeypatch, BROKEN, 200)
-    with pytest.raises(UnreachableError, match="http://server does not answer"):
+@pytest.mark.parametrize(
+    ("answer", "words"), [(BROKEN, "http://server does not answer"), (by_proxy(503), "status 503: <html>come back")]
+)
+def test_a_write_without_an_answer_of_the_servers_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, words: str
+) -> None:
+    fake = Fake(monkeypatch, answer, 200)
+    with pytest.raises(UnreachableError, match=words):
         fake.transport.request("POST", "/things")
     assert fake.answers == [200]
+
+
+@pytest.mark.parametrize("answer", [BROKEN, by_proxy(503)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda engine: engine.count(requests.CountRecords(UUID(int=1), parse_filters({"a": 1}, None))),
+        lambda engine: engine.count(requests.CountRecords(UUID(int=1))),
+    ],
+    ids=["a body", "none"],
+)
+def test_a_read_without_an_answer_of_the_servers_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, call: Callable[[RemoteEngine], int]
+) -> None:
+    fake = Fake(monkeypatch, answer, 200)
+    assert call(RemoteEngine(fake.transport)) == 5
+
+
+def test_a_certificate_that_is_not_trusted_is_not_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(monkeypatch, UNTRUSTED, 200)
+    with pytest.raises(UnreachableError, match="name its authority with verify="):
+        fake.transport.request("GET", "/things")
+    assert fake.answers == [200]
+
+
+def test_a_body_that_is_too_large_is_named_as_such(tmp_path: Path) -> None:
+    settings = ServerSettings(max_body_bytes=2000)
+    with live(open_engine(tmp_path), settings) as url, ochre.HttpClient(url) as client:
+        things = client.create_collection("things", embedding_function=None)
+        with pytest.raises(PayloadTooLargeError, match="2,?000"):
+            things.add(["a"], embeddings=np.ones((1, 1000)))
 
 
 def test_the_json_of_a_large_call_is_not_made_or_read_on_the_event_loop(

@@ -10,7 +10,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from ochre.errors import OchreError, error_classes
+from ochre.errors import (
+    AuthenticationError,
+    OchreError,
+    OverloadedError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    UnreachableError,
+    error_classes,
+)
 from ochre.model import requests
 from ochre.model.configuration import Configuration, Hnsw
 from ochre.model.filters import parse_filters
@@ -142,8 +150,26 @@ def test_an_error_comes_back_as_the_class_it_was(kind: type[OchreError]) -> None
     assert (type(error), error.message) == (kind, "the message")
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>Bad Gateway</html>", b"[]"])
-def test_an_error_that_is_not_the_servers_tells_its_text(content: bytes) -> None:
-    error = client_side.error(502, content)
-    assert type(error) is OchreError
-    assert "status 502" in error.message
+@pytest.mark.parametrize("content", [b"", b"<html>no</html>", b"[]"])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, AuthenticationError),
+        (403, PermissionDeniedError),
+        (404, OchreError),
+        (413, PayloadTooLargeError),
+        (429, OverloadedError),
+        (502, UnreachableError),
+        (503, UnreachableError),
+        (504, UnreachableError),
+    ],
+)
+def test_an_error_that_is_a_proxys_is_known_by_its_status(content: bytes, status: int, kind: type[OchreError]) -> None:
+    error = client_side.error(status, content)
+    assert type(error) is kind
+    assert f"status {status}: {content.decode() or 'no text'}" in error.message
+
+
+def test_an_error_without_a_code_of_ours_is_known_by_its_status() -> None:
+    error = client_side.error(429, b'{"error": "ChromaError", "message": "slow down"}')
+    assert (type(error), error.message) == (OverloadedError, "slow down")
