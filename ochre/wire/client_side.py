@@ -52,7 +52,7 @@ def create_collection(request: requests.CreateCollection) -> bodies.CreateCollec
         request.name,
         _kept(request.metadata),
         configuration if default else None,
-        None if default else request.schema.to_public(request.configuration),
+        None if default else request.schema.to_creation(request.configuration),
         request.get_or_create,
         request.overwrite_metadata,
     )

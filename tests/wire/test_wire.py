@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from ochre.errors import (
 from ochre.model import requests
 from ochre.model.configuration import Configuration, Hnsw
 from ochre.model.filters import parse_filters
-from ochre.model.schema import Schema
+from ochre.model.schema import Schema, parse_schema
 from ochre.model.vectors import SparseVector
 from ochre.wire import bodies, client_side, inbound, outbound
 
@@ -36,6 +37,7 @@ def sent(body: Any, shape: Any) -> Any:
     return inbound.decoder(shape)(client_side.encode(body))
 
 
+INDEX_OFF = {"int_inverted_index": {"enabled": False}}
 CREATE = requests.CreateCollection("acme", "stock", "cars", {"a": 1}, Configuration(Hnsw("ip", ef_search=7)))
 
 
@@ -43,6 +45,7 @@ CREATE = requests.CreateCollection("acme", "stock", "cars", {"a": 1}, Configurat
     "request_",
     [
         CREATE,
+        replace(CREATE, schema=parse_schema({"defaults": {}, "keys": {"a": {"int": INDEX_OFF}}})[0]),
         requests.CreateCollection("acme", "stock", "cars", None, Configuration(), Schema(), True, True),
         requests.CreateCollection(
             "acme",
@@ -52,7 +55,7 @@ CREATE = requests.CreateCollection("acme", "stock", "cars", {"a": 1}, Configurat
             Configuration(Hnsw(), {"type": "known", "name": "x", "config": {"a": [None]}}),
         ),
     ],
-    ids=["configured", "get or create", "embedding function"],
+    ids=["configured", "schema", "get or create", "embedding function"],
 )
 def test_a_new_collection_arrives_as_it_was_sent(request_: requests.CreateCollection) -> None:
     body = sent(client_side.create_collection(request_), bodies.CreateCollection)
