@@ -14,12 +14,14 @@ import msgspec
 import typer
 
 from ochre.cli.output import complain
-from ochre.connect import open_engine
 from ochre.errors import InvalidArgumentError, StorageError
 from ochre.settings import Settings
 
 _HANDED_DOWN = "_OCHRE_WORKER_SETTINGS"
 """Tells worker processes what they were started with."""
+
+_MATH_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""How many threads NumPy's libraries take for one product of matrices, each for itself: they read it when loaded."""
 
 
 def run(config: Path | None = None, **flags: Any) -> None:
@@ -30,6 +32,8 @@ def run(config: Path | None = None, **flags: Any) -> None:
 
     Example: ochre run --path ./data --port 8000
     """
+    for variable in _MATH_THREADS:  # queries run beside each other: threads of each of them would fight for the cores
+        os.environ.setdefault(variable, "1")
     try:
         from ochre.server.logs import configure
         from ochre.server.runner import run as serve
@@ -51,6 +55,7 @@ def run(config: Path | None = None, **flags: Any) -> None:
 
 def application(settings: Any, *, check_only: bool = False) -> Any:
     """Open the folder and make the application that serves it; only open and close it with `check_only`."""
+    from ochre.connect import open_engine
     from ochre.server.app import create_app
     from ochre.server.auth import Authenticator
     from ochre.server.keys import KeyStore

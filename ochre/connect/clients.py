@@ -10,6 +10,7 @@ from ochre.client._sync.client import Client as ClientOf
 from ochre.connect.engines import (
     PathLike,
     ServerAddress,
+    Verify,
     closing_on_error,
     is_settings,
     lasting_engine,
@@ -88,6 +89,7 @@ def HttpClient(  # noqa: N802  (Chroma's name)
     database: str | None = None,
     *,
     api_key: str | None = None,
+    verify: Verify = None,
 ) -> ClientOf:
     """Work with the database of a server, which `ochre run` starts.
 
@@ -101,13 +103,15 @@ def HttpClient(  # noqa: N802  (Chroma's name)
         tenant: a tenant that exists; by default the only one that the key leads to, or else `default_tenant`.
         database: one of its databases; by default the only one that the key leads to, or else `default_database`.
         api_key: of `ochre keys create`, if the server asks for one.
+        verify: with `ssl`, the authorities to trust, as a file or a folder of certificates (by default the usual ones);
+            or False to take any certificate, which protects against no one who can stand between.
 
     Raises:
         InvalidArgumentError: an address that is none ("Invalid URL"). UnreachableError: nobody answers there.
         AuthenticationError: the key is missing, unknown, or (a PermissionDeniedError) leads elsewhere. NotFoundError:
             the tenant or the database does not exist.
     """
-    return _of_server(ServerAddress(host, port, ssl, headers, settings, api_key), tenant, database)
+    return _of_server(ServerAddress(host, port, ssl, headers, settings, api_key, verify), tenant, database)
 
 
 def _of_server(address: ServerAddress, tenant: str | None, database: str | None) -> ClientOf:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ochre.engine import Engine
 from ochre.errors import InvalidArgumentError, InvalidTypeError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ochre.remote._sync.engine import RemoteEngine
 
 PathLike = str | os.PathLike[str]
+Verify = Union[bool, PathLike, "SSLContext", None]
 
 
 # -- in this process --------------------------------------------------------------------------------------------
@@ -128,6 +129,7 @@ class ServerAddress:
     headers: Mapping[str, str] | None
     settings: Any
     api_key: str | None = None
+    verify: Verify = None
 
     @classmethod
     def of(cls, settings: Any) -> ServerAddress:
@@ -155,7 +157,7 @@ class ServerAddress:
 
         check_server(self.settings, self.host, self.port)
         url = server_url(self.host, self.port, ssl=self.ssl)
-        return url, headers_for(self.headers, self.settings, self.api_key), verify_of(self.settings)
+        return url, headers_for(self.headers, self.settings, self.api_key), verify_of(self.verify, self.settings)
 
 
 # -- settings ---------------------------------------------------------------------------------------------------

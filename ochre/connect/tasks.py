@@ -12,6 +12,7 @@ from ochre.client._async.client import AsyncClient as ClientOf
 from ochre.connect.engines import (
     PathLike,
     ServerAddress,
+    Verify,
     is_settings,
     lasting_engine,
     local_engine,
@@ -79,6 +80,7 @@ def AsyncHttpClient(  # noqa: N802  (Chroma's name)
     database: str | None = None,
     *,
     api_key: str | None = None,
+    verify: Verify = None,
 ) -> Opening[ClientOf]:
     """Work with the database of a server, from the tasks of an event loop.
 
@@ -88,7 +90,7 @@ def AsyncHttpClient(  # noqa: N802  (Chroma's name)
 
     async def start() -> ClientOf:
         chosen = parse_settings(settings)
-        engine = ServerAddress(host, port, ssl, headers, settings, api_key).async_engine()
+        engine = ServerAddress(host, port, ssl, headers, settings, api_key, verify).async_engine()
         return await _client(engine, chosen, tenant, database)
 
     return Opening(start)

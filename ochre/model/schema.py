@@ -9,7 +9,7 @@ other value type uses, so a set of indexes is a map from names to on or off.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ochre.errors import InvalidArgumentError, UnprocessableError, UnsupportedError
@@ -114,6 +114,11 @@ class Schema:
 
     def to_public(self, configuration: Configuration) -> dict[str, Any]:
         """Return what the API reports; the vector index's settings are those of `configuration`."""
+        hnsw = replace(configuration.hnsw, num_threads=configuration.hnsw.threads)
+        return self.to_creation(replace(configuration, hnsw=hnsw))
+
+    def to_creation(self, configuration: Configuration) -> dict[str, Any]:
+        """Return what creates a collection like this one: a number of threads that nobody chose is left open."""
         vector = _vector_config(configuration)
         keys = {key: _shown(indexes, {**vector, "source_key": DOCUMENT}) for key, indexes in self.keys.items()}
         return {"defaults": _shown(self.defaults, vector), "keys": keys}
@@ -350,7 +355,7 @@ def _configuration(defaults: Entry, embedding: Entry) -> Configuration:
 
 def _vector_config(configuration: Configuration) -> dict[str, Any]:
     hnsw = {name: value for name, value in asdict(configuration.hnsw).items() if name != "space"}
-    config: dict[str, Any] = {"space": configuration.space, "hnsw": {**hnsw, "num_threads": configuration.hnsw.threads}}
+    config: dict[str, Any] = {"space": configuration.space, "hnsw": hnsw}
     if configuration.embedding_function is not None:
         config["embedding_function"] = dict(configuration.embedding_function)
     return config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from enum import Enum
+from os import PathLike
 from pathlib import Path
 from ssl import SSLContext, create_default_context
 from typing import Any
@@ -114,19 +115,27 @@ def _credentials(settings: Any) -> dict[str, str]:
     )
 
 
-def verify_of(settings: Any) -> bool | SSLContext:
-    """Return whether a certificate must be valid, or the authorities to trust: those of a file or a folder.
+def verify_of(verify: object, settings: Any) -> bool | SSLContext:
+    """Return whether a certificate must be valid, or the authorities to trust.
+
+    Args:
+        verify: whether it must, or a file or a folder of authorities' certificates; None to look at the settings.
+        settings: those made for Chroma may say so in `chroma_server_ssl_verify`.
 
     Raises:
-        InvalidArgumentError: there are none in it.
+        InvalidArgumentError: there are no certificates in it; InvalidTypeError: it is something else.
     """
-    verify = getattr(settings, "chroma_server_ssl_verify", None)
-    if verify is None or isinstance(verify, bool):
-        return verify is not False
+    name = "verify"
+    if verify is None:
+        name, verify = "chroma_server_ssl_verify", getattr(settings, "chroma_server_ssl_verify", None)
+    if verify is None or isinstance(verify, bool | SSLContext):
+        return True if verify is None else verify
+    if not isinstance(verify, str | PathLike):
+        raise InvalidTypeError(f"{name} is {preview(verify)}: expected True, False, or a file of certificates")
     place = Path(verify)
     try:
         return create_default_context(capath=place) if place.is_dir() else create_default_context(cafile=place)
     except OSError as error:
         raise InvalidArgumentError(
-            f"chroma_server_ssl_verify is {preview(verify)}: expected True, False, or a file of certificates ({error})"
+            f"{name} is {preview(verify)}: expected True, False, or a file of certificates ({error})"
         ) from error

@@ -11,7 +11,16 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
-from ochre.errors import InvalidArgumentError, OchreError, error_class
+from ochre.errors import (
+    AuthenticationError,
+    InvalidArgumentError,
+    OchreError,
+    OverloadedError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    UnreachableError,
+    error_class,
+)
 from ochre.model import requests
 from ochre.model.configuration import stored_configuration
 from ochre.model.filters import to_where
@@ -45,7 +54,7 @@ def create_collection(request: requests.CreateCollection) -> bodies.CreateCollec
         request.name,
         _kept(request.metadata),
         configuration if default else None,
-        None if default else request.schema.to_public(request.configuration),
+        None if default else request.schema.to_creation(request.configuration),
         request.get_or_create,
         request.overwrite_metadata,
     )
@@ -224,9 +233,23 @@ def _read(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def error(status: int, content: bytes) -> OchreError:
     """Return the error that a reply of status 4xx or 5xx stands for."""
+    usual = _OF_STATUS.get(status, OchreError)
     try:
         body = msgspec.json.decode(content, type=bodies.Error)
-    except msgspec.DecodeError:
+    except msgspec.DecodeError:  # a proxy's answer, or one of the server's in plain text
         text = content.decode(errors="replace").strip()
-        return OchreError(f"the server answered with status {status}: {text[:500] or 'no text'}")
-    return error_class(body.code)(body.message)
+        return usual(f"the server, or a proxy before it, answered with status {status}: {text[:500] or 'no text'}")
+    kind = error_class(body.code)
+    return (usual if kind is OchreError else kind)(body.message)
+
+
+_OF_STATUS: dict[int, type[OchreError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    413: PayloadTooLargeError,
+    429: OverloadedError,
+    502: UnreachableError,
+    503: UnreachableError,
+    504: UnreachableError,
+}
+"""What an answer means that does not tell it in our words."""

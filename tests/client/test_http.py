@@ -9,10 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import numpy as np
 import pytest
+import trustme
 
 import ochre
 from ochre import ClientType, Settings
@@ -27,13 +29,18 @@ from ochre.errors import (
     InvalidTypeError,
     NotFoundError,
     OverloadedError,
+    PayloadTooLargeError,
     PermissionDeniedError,
     UnreachableError,
 )
+from ochre.model import requests
+from ochre.model.filters import parse_filters
 from ochre.remote._sync import transport as transport_module
+from ochre.remote._sync.engine import RemoteEngine
 from ochre.remote._sync.transport import Transport
 from ochre.remote.address import headers_for, server_url, verify_of
 from ochre.server.keys import KeyStore
+from ochre.server.settings import ServerSettings
 from ochre.wire import client_side
 from tests.client.conftest import Letters, everything, fill
 from tests.server.live import live
@@ -66,6 +73,18 @@ def remote(url: str) -> Iterator[ClientType]:
 def guarded(tmp_path: Path) -> Iterator[tuple[str, KeyStore]]:
     keys = KeyStore(tmp_path / "db")
     with live(open_engine(tmp_path / "db"), keys=keys) as url:
+        yield url, keys
+
+
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, KeyStore]]:
+    """A server with keys, and with the database `letters` of the tenant `acme`."""
+    folder = tmp_path_factory.mktemp("acme")
+    keys = KeyStore(folder)
+    engine = open_engine(folder)
+    engine.create_tenant("acme")
+    engine.create_database("letters", "acme")
+    with live(engine, keys=keys) as url:
         yield url, keys
 
 
@@ -338,14 +357,13 @@ def _place_of_tasks(url: str, key: str, **named: str) -> tuple[str, str]:
     ],
 )
 def test_a_client_works_where_its_key_leads_unless_another_place_is_named(
-    guarded: tuple[str, KeyStore],
+    acme: tuple[str, KeyStore],
     place_of: Callable[..., Any],
     limits: dict[str, str],
     named: dict[str, str],
     place: tuple[str, str],
 ) -> None:
-    url, keys = guarded
-    _acme(url, keys)
+    url, keys = acme
     _, secret = keys.create("bob", "read", **limits)
     assert place_of(url, secret, **named) == place
 
@@ -360,38 +378,80 @@ def test_a_client_works_where_its_key_leads_unless_another_place_is_named(
     ],
 )
 def test_a_place_that_the_key_does_not_lead_to_is_refused(
-    guarded: tuple[str, KeyStore], place_of: Callable[..., Any], named: dict[str, str], words: str
+    acme: tuple[str, KeyStore], place_of: Callable[..., Any], named: dict[str, str], words: str
 ) -> None:
-    url, keys = guarded
-    _acme(url, keys)
+    url, keys = acme
     _, secret = keys.create("bob", "read", tenant="acme", database="letters")
     with pytest.raises(PermissionDeniedError, match=words):
         place_of(url, secret, **named)
 
 
-def _acme(url: str, keys: KeyStore) -> None:
-    _, secret = keys.create("root", "admin")
-    with ochre.HttpClient(url, api_key=secret) as client:
-        admin = ochre.AdminClient(client)
-        admin.create_tenant("acme")
-        admin.create_database("letters", "acme")
-
-
 def test_which_certificates_are_trusted_is_the_settings_affair(tmp_path: Path) -> None:
-    assert verify_of(Settings()) is True
-    assert verify_of(ForeignSettings(chroma_server_ssl_verify=False)) is False
-    assert isinstance(verify_of(ForeignSettings(chroma_server_ssl_verify=str(tmp_path))), ssl.SSLContext)
+    assert verify_of(None, Settings()) is True
+    assert verify_of(None, ForeignSettings(chroma_server_ssl_verify=False)) is False
+    assert verify_of(True, ForeignSettings(chroma_server_ssl_verify=False)) is True
+    assert isinstance(verify_of(None, ForeignSettings(chroma_server_ssl_verify=str(tmp_path))), ssl.SSLContext)
     with pytest.raises(InvalidArgumentError, match="chroma_server_ssl_verify is 'nowhere'"):
-        verify_of(ForeignSettings(chroma_server_ssl_verify="nowhere"))
+        verify_of(None, ForeignSettings(chroma_server_ssl_verify="nowhere"))
+    with pytest.raises(InvalidArgumentError, match="verify is 'nowhere'"):
+        verify_of("nowhere", None)
+    with pytest.raises(InvalidTypeError, match="verify is 5"):
+        verify_of(5, None)
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A server that speaks TLS: its port, and the certificate of the authority that vouches for it."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    own = authority.issue_cert("localhost")
+    own.private_key_pem.write_to_path(folder / "key.pem")
+    own.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    settings = ServerSettings(tls_cert=str(folder / "cert.pem"), tls_key=str(folder / "key.pem"))
+    with live(open_engine(folder / "db"), settings) as url:
+        yield int(url.rpartition(":")[2]), folder / "authority.pem"
+
+
+def _counted(port: int, **trust: Any) -> int:
+    with ochre.HttpClient("localhost", port, ssl=True, **trust) as client:
+        return client.count_collections()
+
+
+def _counted_by_tasks(port: int, **trust: Any) -> int:
+    async def counted() -> int:
+        async with ochre.AsyncHttpClient("localhost", port, ssl=True, **trust) as client:
+            return await client.count_collections()
+
+    return asyncio.run(counted())
+
+
+@pytest.mark.parametrize("counted", [_counted, _counted_by_tasks])
+def test_a_client_speaks_tls_with_a_server_that_it_trusts(
+    encrypted: tuple[int, Path], counted: Callable[..., int]
+) -> None:
+    port, authority = encrypted
+    trusting = ssl.create_default_context(cafile=authority)
+    for verify in (authority, str(authority), trusting, False):
+        assert counted(port, verify=verify) == 0
+    assert counted(port, settings=ForeignSettings(chroma_server_ssl_verify=str(authority))) == 0
+    with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        counted(port)
+
+
+def test_the_name_in_a_certificate_counts(encrypted: tuple[int, Path]) -> None:
+    port, authority = encrypted
+    with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        ochre.HttpClient("127.0.0.1", port, ssl=True, verify=authority)
 
 
 # -- what is tried again ----------------------------------------------------------------------------------------
 
 
 class Fake:
-    """Answers a request with each of `answers` in turn: a status, or an error to raise; counts them."""
+    """Answers a request with each of `answers` in turn: a status, an answer, or an error to raise; counts them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: int | Exception) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
         self.answers = list(answers)
         self.pauses: list[float] = []
         monkeypatch.setattr(transport_module, "pause", self.pauses.append)
@@ -404,12 +464,19 @@ class Fake:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, httpx.Response):
+            return answer
         body = {"error": "Backoff", "message": "busy", "code": "overloaded"} if answer == 429 else 5
         return httpx.Response(answer, content=json.dumps(body))
 
 
 REFUSED = httpx.ConnectError("refused")
 BROKEN = httpx.ReadError("broken")
+UNTRUSTED = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+
+
+def by_proxy(status: int) -> httpx.Response:
+    return httpx.Response(status, content="<html>come back later</html>")
 
 
 @pytest.mark.parametrize(
@@ -418,6 +485,8 @@ BROKEN = httpx.ReadError("broken")
         ("POST", (429, 429, 429, 200)),
         ("POST", (REFUSED, REFUSED, REFUSED, 200)),
         ("GET", (BROKEN, 429, REFUSED, 200)),
+        ("POST", (by_proxy(429), by_proxy(429), by_proxy(429), 200)),
+        ("GET", (by_proxy(502), by_proxy(503), by_proxy(504), 200)),
     ],
 )
 def test_what_certainly_did_not_happen_is_tried_again_with_growing_pauses(
@@ -438,11 +507,47 @@ def test_after_four_attempts_the_error_is_the_answer(
     assert len(fake.answers) == 1
 
 
-def test_a_write_whose_connection_broke_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = Fake(monkeypatch, BROKEN, 200)
-    with pytest.raises(UnreachableError, match="http://server does not answer"):
+@pytest.mark.parametrize(
+    ("answer", "words"), [(BROKEN, "http://server does not answer"), (by_proxy(503), "status 503: <html>come back")]
+)
+def test_a_write_without_an_answer_of_the_servers_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, words: str
+) -> None:
+    fake = Fake(monkeypatch, answer, 200)
+    with pytest.raises(UnreachableError, match=words):
         fake.transport.request("POST", "/things")
     assert fake.answers == [200]
+
+
+@pytest.mark.parametrize("answer", [BROKEN, by_proxy(503)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda engine: engine.count(requests.CountRecords(UUID(int=1), parse_filters({"a": 1}, None))),
+        lambda engine: engine.count(requests.CountRecords(UUID(int=1))),
+    ],
+    ids=["a body", "none"],
+)
+def test_a_read_without_an_answer_of_the_servers_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, call: Callable[[RemoteEngine], int]
+) -> None:
+    fake = Fake(monkeypatch, answer, 200)
+    assert call(RemoteEngine(fake.transport)) == 5
+
+
+def test_a_certificate_that_is_not_trusted_is_not_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(monkeypatch, UNTRUSTED, 200)
+    with pytest.raises(UnreachableError, match="name its authority with verify="):
+        fake.transport.request("GET", "/things")
+    assert fake.answers == [200]
+
+
+def test_a_body_that_is_too_large_is_named_as_such(tmp_path: Path) -> None:
+    settings = ServerSettings(max_body_bytes=2000)
+    with live(open_engine(tmp_path), settings) as url, ochre.HttpClient(url) as client:
+        things = client.create_collection("things", embedding_function=None)
+        with pytest.raises(PayloadTooLargeError, match="2,?000"):
+            things.add(["a"], embeddings=np.ones((1, 1000)))
 
 
 def test_the_json_of_a_large_call_is_not_made_or_read_on_the_event_loop(

@@ -278,3 +278,30 @@ def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(run: Any
         stuck.sendall(head.encode())
         assert stuck.recv(1000).startswith(b"HTTP/1.1 100")
         assert server.end() == 0
+
+
+WATCHED = """
+import os, sys
+from ochre.cli.main import main
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print("numpy comes with", os.environ.get("OPENBLAS_NUM_THREADS"))
+
+sys.meta_path.insert(0, Watch())
+sys.argv = ["ochre", "run", "--path", sys.argv[1], "--port", sys.argv[2]]
+main()
+"""
+
+
+@pytest.mark.parametrize(("chosen", "threads"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_a_query_computes_on_one_thread_unless_the_environment_says_otherwise(
+    folder: Path, chosen: dict[str, str], threads: str
+) -> None:
+    kept = {name: text for name, text in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that it ends at once
+        command = [sys.executable, "-c", WATCHED, str(folder), str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, env=kept | chosen, timeout=60)
+    assert "cannot listen" in done.stderr
+    assert done.stdout == f"numpy comes with {threads}\n"

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from ochre.errors import OchreError, error_classes
+from ochre.errors import (
+    AuthenticationError,
+    OchreError,
+    OverloadedError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    UnreachableError,
+    error_classes,
+)
 from ochre.model import requests
 from ochre.model.configuration import Configuration, Hnsw
 from ochre.model.filters import parse_filters
-from ochre.model.schema import Schema
+from ochre.model.schema import Schema, parse_schema
 from ochre.model.vectors import SparseVector
 from ochre.wire import bodies, client_side, inbound, outbound
 
@@ -28,6 +37,7 @@ def sent(body: Any, shape: Any) -> Any:
     return inbound.decoder(shape)(client_side.encode(body))
 
 
+INDEX_OFF = {"int_inverted_index": {"enabled": False}}
 CREATE = requests.CreateCollection("acme", "stock", "cars", {"a": 1}, Configuration(Hnsw("ip", ef_search=7)))
 
 
@@ -35,6 +45,7 @@ CREATE = requests.CreateCollection("acme", "stock", "cars", {"a": 1}, Configurat
     "request_",
     [
         CREATE,
+        replace(CREATE, schema=parse_schema({"defaults": {}, "keys": {"a": {"int": INDEX_OFF}}})[0]),
         requests.CreateCollection("acme", "stock", "cars", None, Configuration(), Schema(), True, True),
         requests.CreateCollection(
             "acme",
@@ -44,7 +55,7 @@ CREATE = requests.CreateCollection("acme", "stock", "cars", {"a": 1}, Configurat
             Configuration(Hnsw(), {"type": "known", "name": "x", "config": {"a": [None]}}),
         ),
     ],
-    ids=["configured", "get or create", "embedding function"],
+    ids=["configured", "schema", "get or create", "embedding function"],
 )
 def test_a_new_collection_arrives_as_it_was_sent(request_: requests.CreateCollection) -> None:
     body = sent(client_side.create_collection(request_), bodies.CreateCollection)
@@ -142,8 +153,26 @@ def test_an_error_comes_back_as_the_class_it_was(kind: type[OchreError]) -> None
     assert (type(error), error.message) == (kind, "the message")
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>Bad Gateway</html>", b"[]"])
-def test_an_error_that_is_not_the_servers_tells_its_text(content: bytes) -> None:
-    error = client_side.error(502, content)
-    assert type(error) is OchreError
-    assert "status 502" in error.message
+@pytest.mark.parametrize("content", [b"", b"<html>no</html>", b"[]"])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, AuthenticationError),
+        (403, PermissionDeniedError),
+        (404, OchreError),
+        (413, PayloadTooLargeError),
+        (429, OverloadedError),
+        (502, UnreachableError),
+        (503, UnreachableError),
+        (504, UnreachableError),
+    ],
+)
+def test_an_error_that_is_a_proxys_is_known_by_its_status(content: bytes, status: int, kind: type[OchreError]) -> None:
+    error = client_side.error(status, content)
+    assert type(error) is kind
+    assert f"status {status}: {content.decode() or 'no text'}" in error.message
+
+
+def test_an_error_without_a_code_of_ours_is_known_by_its_status() -> None:
+    error = client_side.error(429, b'{"error": "ChromaError", "message": "slow down"}')
+    assert (type(error), error.message) == (OverloadedError, "slow down")

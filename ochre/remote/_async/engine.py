@@ -19,6 +19,8 @@ About = TypeVar("About", bound=client_side.AboutRecords)
 Body = TypeVar("Body")
 Reply = TypeVar("Reply")
 
+_READS = frozenset({"get", "query", "count", "scan"})
+
 
 class AsyncRemoteEngine:
     """An `AsyncEngine` on a server of Ochre's. Safe for any number of tasks of one event loop.
@@ -182,7 +184,8 @@ class AsyncRemoteEngine:
     ) -> Reply:
         """Send a request about records and read the answer, which may both be large."""
         content = await work(client_side.weight(request), lambda: client_side.encode(make(request)))
-        answer = await self._transport.request("POST", f"{self._path(request.collection)}/{route}", content)
+        path = f"{self._path(request.collection)}/{route}"
+        answer = await self._transport.request("POST", path, content, reads=route in _READS)
         return await work(len(answer), lambda: _decoded(answer, shape, read))
 
     async def _get(self, path: str, shape: type[Reply]) -> Reply:

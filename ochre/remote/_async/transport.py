@@ -6,8 +6,9 @@ import ssl
 
 import httpx
 
-from ochre.errors import ClosedError, OverloadedError, UnreachableError
+from ochre.errors import ClosedError, OchreError
 from ochre.remote._async.compat import pause
+from ochre.remote.failures import may_pass, unreachable
 from ochre.wire import client_side
 
 _ATTEMPTS = 4
@@ -33,11 +34,11 @@ class AsyncTransport:
             base_url=f"{url}/api/v2", headers=headers, verify=verify, timeout=timeout, limits=limits
         )
 
-    async def request(self, method: str, path: str, content: bytes | None = None) -> bytes:
+    async def request(self, method: str, path: str, content: bytes | None = None, *, reads: bool = False) -> bytes:
         """Send a request and return the body of the answer.
 
-        What the server refused for now is sent again, up to three times; so is a GET whose connection broke. A write
-        whose connection broke is not: it may have happened.
+        What the server, or a proxy before it, refused for now is sent again, up to three times; so is what `reads` and
+        got no answer, as every GET does. A write without an answer is not: it may have happened.
 
         Raises:
             OchreError: of the class that the server names. UnreachableError: there is no answer. ClosedError: after
@@ -46,14 +47,10 @@ class AsyncTransport:
         if self._client.is_closed:
             raise ClosedError(f"the client of {self._url} is closed: open another one")
         for attempt in range(_ATTEMPTS):
-            last = attempt == _ATTEMPTS - 1
             try:
                 return await self._once(method, path, content)
-            except OverloadedError:
-                if last:
-                    raise
-            except UnreachableError as error:
-                if last or not (method == "GET" or isinstance(error.__cause__, httpx.ConnectError)):
+            except OchreError as error:
+                if attempt == _ATTEMPTS - 1 or not may_pass(error, reads=reads or method == "GET"):
                     raise
             await pause(_FIRST_PAUSE * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
@@ -63,10 +60,7 @@ class AsyncTransport:
         try:
             response = await self._client.request(method, path, content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UnreachableError(
-                f"{self._url} does not answer ({error or type(error).__name__}): is the server running, and is the "
-                "address right?"
-            ) from error
+            raise unreachable(self._url, error) from error
         if response.status_code >= 400:
             raise client_side.error(response.status_code, response.content)
         return response.content

@@ -20,6 +20,8 @@ About = TypeVar("About", bound=client_side.AboutRecords)
 Body = TypeVar("Body")
 Reply = TypeVar("Reply")
 
+_READS = frozenset({"get", "query", "count", "scan"})
+
 
 class RemoteEngine:
     """An `Engine` on a server of Ochre's. Safe for any number of threads.
@@ -183,7 +185,8 @@ class RemoteEngine:
     ) -> Reply:
         """Send a request about records and read the answer, which may both be large."""
         content = work(client_side.weight(request), lambda: client_side.encode(make(request)))
-        answer = self._transport.request("POST", f"{self._path(request.collection)}/{route}", content)
+        path = f"{self._path(request.collection)}/{route}"
+        answer = self._transport.request("POST", path, content, reads=route in _READS)
         return work(len(answer), lambda: _decoded(answer, shape, read))
 
     def _get(self, path: str, shape: type[Reply]) -> Reply:
