@@ -120,19 +120,23 @@ class Report:
     def lines(self) -> Iterator[str]:
         """Yield the report as text."""
         verb = "to import" if self.destination is None else "imported"
-        yield f"{verb}: {self.records} records in {len(self.collections)} collections"
+        yield f"{verb}: {_count(self.records, 'record')} in {_count(len(self.collections), 'collection')}"
         for trouble in self.troubles:
             yield f"! {trouble}"
         for collection in self.collections:
-            yield from _collection_lines(collection, verb)
+            yield from _collection_lines(collection)
         if self.left_over is not None:
             yield f"what was not imported is in {self.left_over}"
 
 
-def _collection_lines(collection: CollectionReport, verb: str) -> Iterator[str]:
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _collection_lines(collection: CollectionReport) -> Iterator[str]:
     place = f"{collection.tenant}/{collection.database}/{collection.name}"
     was = f" (was {collection.was})" if collection.was else ""
-    yield f"{place}{was}: {collection.records} records {verb}, {collection.space}"
+    yield f"{place}{was}: {_count(collection.records, 'record')}, {collection.space}"
     for trouble in collection.troubles:
         yield f"  ! {trouble}"
     for kind, finding in collection.findings.items():

@@ -170,7 +170,8 @@ class SourceCollection:
 
     @property
     def topic(self) -> str:
-        return f"persistent://default/default/{UUID(self.id)}"
+        place = "default/default" if self.folder.layout >= "1" else "somebody/some/where"  # a setting of old releases
+        return f"persistent://{place}/{UUID(self.id)}"
 
     @property
     def index_folder(self) -> Path:

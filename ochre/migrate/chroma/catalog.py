@@ -48,7 +48,6 @@ class SourceCollection:
     space: str
     neighbors: int
     dimension: int | None
-    topic: str
     vector_segment: str | None
     metadata_segment: str | None
     indexed: int | None
@@ -116,7 +115,7 @@ def _reached(folder: ChromaFolder) -> dict[str, int]:
 
 
 def _collection_rows(folder: ChromaFolder) -> list[tuple[Any, ...]]:
-    columns = ["topic", "dimension", "database_id", "config_json_str", "schema_str"]
+    columns = ["dimension", "database_id", "config_json_str", "schema_str"]
     chosen = ",".join(column if folder.has("collections", column) else "NULL" for column in columns)
     return list(folder.rows(f"SELECT id,name,{chosen} FROM collections"))  # noqa: S608  (our own names)
 
@@ -127,7 +126,7 @@ def _collection(
     databases: Mapping[str, tuple[str, str]],
     reached: Mapping[str, int],
 ) -> SourceCollection:
-    id_, name, topic, dimension, database, configuration, schema = row
+    id_, name, dimension, database, configuration, schema = row
     tenant, database_name = databases.get(database, DEFAULT_DATABASE)
     segments = _segments(folder, id_)
     metadata = _values(folder, "collection_metadata", "collection_id", id_)
@@ -151,7 +150,6 @@ def _collection(
         space if space in _SPACES else "l2",
         neighbors if isinstance(neighbors, int) and neighbors > 0 else 16,
         dimension if isinstance(dimension, int) and dimension > 0 else None,
-        str(topic or f"persistent://default/default/{id_}"),
         vectors,
         records,
         reached.get(vectors or ""),

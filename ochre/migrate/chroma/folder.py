@@ -20,6 +20,9 @@ from ochre.errors import CorruptError, NotFoundError, StorageError
 from ochre.migrate.chroma.salvage import damage, salvage
 
 FILE = "chroma.sqlite3"
+PATIENCE = 10_000
+"""Milliseconds to wait for a program that is writing."""
+
 _WAL = b"\2"
 _TRIES = 5
 
@@ -92,13 +95,11 @@ class ChromaFolder:
         source = self.path / FILE
         try:
             if _is_wal(source):
-                source = self._copy_aside()
-            connection = self._connect(source)
+                return self._sound(self._connect(self._copy_aside(), apsw.SQLITE_OPEN_READWRITE))
             try:
-                connection.execute("BEGIN; SELECT count(*) FROM sqlite_master").fetchall()
+                connection = self._connect(source, apsw.SQLITE_OPEN_READONLY)
             except (apsw.ReadOnlyError, apsw.CantOpenError):  # a journal to be played back, which would change the file
-                connection = self._connect(self._copy_aside())
-                connection.execute("BEGIN; SELECT count(*) FROM sqlite_master").fetchall()
+                connection = self._connect(self._copy_aside(), apsw.SQLITE_OPEN_READWRITE)
             return self._sound(connection)
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise CorruptError(
@@ -107,13 +108,13 @@ class ChromaFolder:
         except apsw.Error as error:
             raise StorageError(f"{source} cannot be read ({error}): stop the program that has it open") from error
 
-    def _connect(self, file: Path) -> apsw.Connection:
-        inside = file.parent == self.path
-        flags = apsw.SQLITE_OPEN_READONLY if inside else apsw.SQLITE_OPEN_READWRITE
+    def _connect(self, file: Path, flags: int) -> apsw.Connection:
+        """Open a file and begin to read: from here on everything is of one moment."""
         connection = apsw.Connection(str(file), flags=flags)
         self._closing.callback(connection.close)
-        connection.set_busy_timeout(10_000)
-        connection.execute("PRAGMA temp_store=FILE; PRAGMA cache_size=-65536")
+        connection.set_busy_timeout(PATIENCE)
+        connection.execute("PRAGMA temp_store=FILE; PRAGMA cache_size=-65536; BEGIN")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         return connection
 
     def _sound(self, connection: apsw.Connection) -> apsw.Connection:

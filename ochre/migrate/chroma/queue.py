@@ -50,8 +50,10 @@ class Queue:
         self._folder = folder
         self._there = folder.has("embeddings_queue")
         if self._there:  # there is no index by topic, and reading everything for each collection takes too long
-            list(folder.rows("CREATE TEMP TABLE topics AS SELECT topic, seq_id AS sequence FROM embeddings_queue"))
-            list(folder.rows("CREATE INDEX temp.by_topic ON topics (topic, sequence)"))
+            # A topic ends with the collection's id; what comes before is a matter of settings.
+            ends = "SELECT substr(topic,-36) AS owner, seq_id AS sequence FROM embeddings_queue"
+            list(folder.rows(f"CREATE TEMP TABLE topics AS {ends}"))
+            list(folder.rows("CREATE INDEX temp.by_topic ON topics (owner, sequence)"))
 
     def entries(self, collection: SourceCollection) -> Iterator[Entry]:
         """Yield a collection's entries, the oldest first."""
@@ -59,9 +61,9 @@ class Queue:
             return
         sql = (
             "SELECT q.seq_id, q.operation, CAST(q.id AS BLOB), q.vector IS NOT NULL FROM temp.topics t "
-            "CROSS JOIN embeddings_queue q ON q.seq_id=t.sequence WHERE t.topic=? ORDER BY t.sequence"
+            "CROSS JOIN embeddings_queue q ON q.seq_id=t.sequence WHERE t.owner=? ORDER BY t.sequence"
         )
-        for sequence, operation, id_, has_vector in self._folder.rows(sql, (collection.topic,)):
+        for sequence, operation, id_, has_vector in self._folder.rows(sql, (collection.id[-36:],)):
             yield Entry(sequence, operation, decoded(id_), bool(has_vector))
 
     def vector(self, sequence: int) -> NDArray[np.float32] | None:
