@@ -126,6 +126,8 @@ def _measure(
                 raise SystemExit(f"{package} on {system} failed\n{done.stderr[-3000:]}")
             figures[ADDS[package]] = float(found[1])
             collection = found[2]
+        if system == "ochre":
+            _wait_for_indexes(f"{url}{COLLECTIONS}/{collection}/indexing_status")
         for name, script in scripts.items():
             for connections in CONNECTIONS:
                 print(f"{system}: {name}, {connections} connections", file=sys.stderr, flush=True)
@@ -183,6 +185,15 @@ def _wait(url: str) -> None:
             return
         time.sleep(0.05)
     raise SystemExit(f"{url} does not answer")
+
+
+def _wait_for_indexes(url: str) -> None:
+    """Chroma builds its index while it adds; ours is built behind."""
+    while True:
+        with urllib.request.urlopen(url) as answer:
+            if json.load(answer)["num_unindexed_ops"] == 0:
+                return
+        time.sleep(0.1)
 
 
 def _show(figures: dict[str, dict[str, float]], records: int) -> None:

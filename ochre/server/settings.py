@@ -37,7 +37,7 @@ class ServerSettings:
     synchronous: Literal["full", "normal", "off"] = _option("full", "durability of a write, as in `ochre.Settings`")
     busy_timeout: float = _option(60.0, "seconds that a write waits for other processes' writes", least=0)
     workers: int = _option(1, "server processes, all on the same folder", least=1)
-    threads: int = _option(8, "requests that each process works on at once", least=1)
+    threads: int = _option(4, "requests that each process works on at once", least=1)
     max_requests: int = _option(
         1024, "requests that each process keeps waiting or works on; more are told to come back", least=1
     )
