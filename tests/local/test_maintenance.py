@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import numpy as np
@@ -180,7 +181,8 @@ def test_an_index_is_extended_and_the_old_file_removed(engine: LocalEngine) -> N
     before = files(engine, collection)
     write(engine, collection, range(400, 900))
     assert engine.indexing(collection).pending == 500
-    engine.maintain()
+    with mock.patch.object(graph, "_fresh", side_effect=AssertionError("built from nothing")):
+        engine.maintain()
     after = files(engine, collection)
     assert set(before) == set(after) == {"graph", "text"}
     assert not {path.name for path in before.values()} & {path.name for path in after.values()}
@@ -232,7 +234,7 @@ def test_a_query_too_large_for_an_index_is_compared_with_all(engine: LocalEngine
 
 def damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[-200] ^= 1
     path.unlink()
     path.write_bytes(content)
 

@@ -116,3 +116,40 @@ def test_appending_does_not_copy_every_time() -> None:
         history.step(1, set(), set(), set())
         assert np.shares_memory(grown.ordinals, history.rosters[-1].ordinals)
         assert np.shares_memory(grown.slots, history.rosters[-1].slots)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5), st.lists(st.integers(0, 30), max_size=4), st.lists(st.integers(0, 30), max_size=3)
+        ),
+        max_size=6,
+    ),
+    st.integers(0, 40),
+)
+def test_slots_lead_back_to_positions(steps: list[tuple[int, list[int], list[int]]], below: int) -> None:
+    slots: dict[int, int] = {}
+    roster = Roster.of(np.empty(0, np.int64), np.empty(0, np.int64))
+    next_ordinal = next_slot = 0
+    for added, updated, deleted in steps:
+        changed = {*range(next_ordinal, next_ordinal + added)}
+        for ordinal in [*updated, *range(next_ordinal, next_ordinal + added)]:
+            if ordinal in slots or (ordinal >= next_ordinal and ordinal < next_ordinal + added):
+                slots[ordinal], next_slot = next_slot, next_slot + 1
+                changed.add(ordinal)
+        next_ordinal += added
+        for ordinal in deleted:
+            if slots.pop(ordinal, None) is not None:
+                changed.add(ordinal)
+        exist = sorted(changed & slots.keys())
+        roster, _ = roster.updated(
+            np.array(sorted(changed), np.int64),
+            np.array(exist, np.int64),
+            np.array([slots[o] for o in exist], np.int64),
+        )
+    owner = {slot: ordinal for ordinal, slot in slots.items()}
+    places = roster.at(np.arange(next_slot + 2))
+    assert [int(roster.ordinals[p]) if p >= 0 else None for p in places] == [owner.get(s) for s in range(next_slot + 2)]
+    chosen = roster.live & (roster.ordinals % 2 == 0)
+    expected = [owner.get(slot, 1) % 2 == 0 for slot in range(below)]
+    assert roster.selected(chosen, below).tolist() == expected
