@@ -34,6 +34,7 @@ MAX_INDEX = 2**32 - 1
 """The largest index of a sparse vector."""
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+_BOOLEANS = frozenset({bool, np.bool_})  # no other type can derive from them
 
 
 def parse_matrix(value: object, what: str = "embeddings") -> Matrix:
@@ -88,7 +89,7 @@ def _as_array(value: object, what: str) -> NDArray[Any]:
     if isinstance(value[0], np.ndarray) and value[0].ndim > 0:
         return _stack(value, what)
     for row in value:
-        if any(isinstance(number, bool | np.bool_) for number in (row if isinstance(row, Sequence) else (row,))):
+        if not _BOOLEANS.isdisjoint(map(type, row if isinstance(row, Sequence) else (row,))):
             raise InvalidTypeError(f"{what} holds a bool: an embedding is a list of int or float; convert it")
     try:
         array = np.array(value)

@@ -195,9 +195,10 @@ class PathAsSent:
 
 
 def _routes(server: Server) -> list[Route]:
+    longest_first = sorted(TABLE.operations, key=lambda operation: -operation.path.count("/"))  # most calls are those
     routes = [
         Route(operation.path, server.operation(operation), methods=[operation.method], name=operation.name)
-        for operation in TABLE.operations
+        for operation in longest_first
     ]
     document = _static(_encode(openapi.document()), JSON)
     page = _static(Path(__file__).with_name("docs.html").read_bytes(), "text/html; charset=utf-8")

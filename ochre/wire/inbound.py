@@ -19,12 +19,25 @@ from ochre.model import requests
 from ochre.model.configuration import parse_configuration
 from ochre.model.filters import Filter, parse_filters
 from ochre.model.names import parse_collection_name
-from ochre.model.records import MetadataPatch, MetadataValue, Scalar, check_count, check_key, parse_ids, parse_scalar
+from ochre.model.records import (
+    INT_MAX,
+    INT_MIN,
+    MetadataPatch,
+    MetadataValue,
+    Scalar,
+    check_count,
+    check_key,
+    parse_ids,
+    parse_scalar,
+)
 from ochre.model.schema import with_schema
 from ochre.model.text import preview
 from ochre.model.vectors import Matrix, SparseVector, parse_matrix
 from ochre.wire import bodies
 from ochre.wire.rows import from_base64, from_json
+
+_AS_IT_IS = frozenset({str, bool, float})
+"""Types of values that need no look: JSON knows no other floats than finite ones."""
 
 Body = TypeVar("Body")
 Text = TypeVar("Text", bytes, msgspec.Raw)
@@ -191,15 +204,15 @@ def _metadata(value: Mapping[str, Any], index: int, *, nulls: bool) -> MetadataP
     for key, item in value.items():
         if not key or key[0] in "#$c" or not key.isascii():
             check_key(key, f"metadatas[{index}]")
-        kind = type(item)
-        if kind is str or kind is bool:
+        if type(item) in _AS_IT_IS:
             parsed[key] = item
         elif item is None:
             if not nulls:
                 raise UnprocessableError(f"metadatas[{index}][{key!r}] is null: leave the key out")
             parsed[key] = None
-        elif kind is int or kind is float:
-            parsed[key] = parse_scalar(item, f"metadatas[{index}][{key!r}]")
+        elif type(item) is int:
+            fits = INT_MIN <= item <= INT_MAX
+            parsed[key] = item if fits else parse_scalar(item, f"metadatas[{index}][{key!r}]")
         elif item != []:
             parsed[key] = _composite(item, f"metadatas[{index}][{key!r}]")
     return parsed or None
@@ -209,6 +222,8 @@ def _composite(item: Any, what: str) -> MetadataValue:
     """Parse an array of one type (integers among floats count as floats), or a sparse vector."""
     if isinstance(item, list):
         kinds = {type(element) for element in item}
+        if len(kinds) == 1 and kinds <= _AS_IT_IS:
+            return item
         if kinds != {int, float} and (len(kinds) != 1 or kinds <= {list, dict, type(None)}):
             raise UnprocessableError(f"{what} is {preview(item)}: expected an array of strings, numbers or booleans")
         parsed = [parse_scalar(element, what) for element in item]
