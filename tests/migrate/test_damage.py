@@ -312,6 +312,17 @@ def test_a_damaged_page_of_records_is_made_up_for_by_the_index_of_the_table(
     assert made.report.collections[0].complete
 
 
+@pytest.mark.parametrize("elsewhere", ["id250", "id750"])
+def test_an_index_that_is_damaged_elsewhere_still_makes_up_for_a_page(
+    source: SourceFolder, importing: Importing, elsewhere: str
+) -> None:
+    indexed(source, count=900)
+    file = source.close() / "chroma.sqlite3"
+    damage_page(file, "id500", TABLE_PAGE)
+    damage_page(file, elsewhere, INDEX_PAGE)
+    assert importing(source).get()["documents"] == [f"document {n}" for n in range(900)]
+
+
 def test_records_of_which_no_row_is_left_come_with_their_vector(source: SourceFolder, importing: Importing) -> None:
     indexed(source, count=900)
     file = source.close() / "chroma.sqlite3"
