@@ -13,7 +13,7 @@ from ochre.migrate.chroma.records import SourceRecord
 
 
 class LeftOver:
-    """Writes the file, which comes into being with its first line. Use it in a `with` statement.
+    """Writes the file, which comes into being with its first line, and goes if the `with` statement around it fails.
 
     Attributes:
         path: the file; None to write nothing.
@@ -32,8 +32,10 @@ class LeftOver:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
+        if self._file is not None and self.path is not None:
             self._file.close()
+            if kind is not None:
+                self.path.unlink()
 
     @property
     def written(self) -> Path | None:

@@ -96,6 +96,8 @@ def _new_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             target.rmdir()
         workplace.rename(target)
+    except OchreError:
+        raise
     except OSError as error:
         raise StorageError(f"{target} cannot be made ({error})") from error
     finally:

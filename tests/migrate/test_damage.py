@@ -14,6 +14,7 @@ import pytest
 from ochre.errors import CorruptError
 from ochre.migrate import from_chroma
 from tests.migrate.builder import (
+    DELETE,
     INDEX_PAGE,
     LAYOUTS,
     TABLE_PAGE,
@@ -112,6 +113,37 @@ def test_an_index_that_is_behind_gives_way_to_the_queue(source: SourceFolder, im
     assert importing(source).vectors() == ALL | {"id3": vector_of(33)} | {f"id{n}": vector_of(n) for n in (20, 21)}
 
 
+@pytest.mark.parametrize("how", ["cut", "missing"])
+def test_an_add_that_changed_nothing_does_not_stand_in_for_a_lost_vector(
+    source: SourceFolder, importing: Importing, how: str
+) -> None:
+    things = indexed(source)
+    things.add("id18", vector_of(50))
+    things.fill(range(20, 21))
+    things.file()
+    pickled = things.index_folder / "index_metadata.pickle"
+    if how == "cut":
+        shorten(pickled, 180)
+    else:
+        pickled.unlink()
+    made = importing(source)
+    assert "id18" not in made.vectors()
+    assert "id18" in {line["id"] for line in made.left_over()}
+
+
+def test_the_vector_of_a_deleted_record_does_not_come_back_with_its_id(
+    source: SourceFolder, importing: Importing
+) -> None:
+    things = indexed(source)
+    things.write(DELETE, "id3")
+    sequence = things.add("id3", vector_of(33))
+    things.file()
+    source.execute("UPDATE embeddings_queue SET vector=x'01' WHERE seq_id=?", (sequence,))
+    made = importing(source)
+    assert "id3" not in made.vectors()
+    assert made.counts() == {"no_vector": (1, ["id3"])}
+
+
 def test_vectors_that_the_file_does_not_have_any_more_are_told(source: SourceFolder, importing: Importing) -> None:
     things = indexed(source)
     shorten(things.index_folder / "data_level0.bin", 5 * 156 + 30)
@@ -132,6 +164,14 @@ def test_an_index_without_its_header_is_read(source: SourceFolder, importing: Im
     assert made.report.collections[0].troubles == ["header.bin is missing or damaged"]
 
 
+def test_what_lies_behind_the_rows_of_an_index_is_nothing(source: SourceFolder, importing: Importing) -> None:
+    file = indexed(source).index_folder / "data_level0.bin"
+    file.write_bytes(file.read_bytes() + file.read_bytes()[:700])
+    made = importing(source)
+    assert made.vectors() == ALL
+    assert made.report.collections[0].troubles == []
+
+
 def test_rows_that_two_labels_claim_are_not_used(source: SourceFolder, importing: Importing) -> None:
     things = indexed(source)
     file = things.index_folder / "data_level0.bin"
@@ -141,7 +181,9 @@ def test_rows_that_two_labels_claim_are_not_used(source: SourceFolder, importing
     assert importing(source).counts()["no_vector"] == (2, ["id0", "id1"])
 
 
-@pytest.mark.parametrize("data", [None, b"\0" * 8, b"\xff" * 80], ids=["missing", "short", "nonsense"])
+@pytest.mark.parametrize(
+    "data", [None, b"\0" * 8, b"\xff" * 80, b"\0\0\x80\x7f" * 20], ids=["missing", "short", "nonsense", "endless"]
+)
 def test_vectors_of_cosine_space_without_their_lengths_keep_their_direction(
     source: SourceFolder, importing: Importing, data: bytes | None
 ) -> None:
@@ -268,6 +310,17 @@ def test_a_damaged_page_of_records_is_made_up_for_by_the_index_of_the_table(
     assert made.vectors() == {f"id{n}": vector_of(33 if n == 501 else n) for n in range(900)}
     assert made.get(ids=["id500", "id501"])["documents"] == ["document 500", "changed"]
     assert made.report.collections[0].complete
+
+
+@pytest.mark.parametrize("elsewhere", ["id250", "id750"])
+def test_an_index_that_is_damaged_elsewhere_still_makes_up_for_a_page(
+    source: SourceFolder, importing: Importing, elsewhere: str
+) -> None:
+    indexed(source, count=900)
+    file = source.close() / "chroma.sqlite3"
+    damage_page(file, "id500", TABLE_PAGE)
+    damage_page(file, elsewhere, INDEX_PAGE)
+    assert importing(source).get()["documents"] == [f"document {n}" for n in range(900)]
 
 
 def test_records_of_which_no_row_is_left_come_with_their_vector(source: SourceFolder, importing: Importing) -> None:

@@ -58,12 +58,16 @@ def test_writes_that_neither_index_nor_tables_have_taken_in_count(
     things.write(ADD, "id5", vector_of(105), "of no effect")
     things.write(UPDATE, "nobody", vector_of(106))
     things.write(UPDATE, "new", s="later")
+    things.write(UPDATE, "late", vector_of(107))
+    things.write(ADD, "late", vector_of(108))
+    things.write(ADD, "brief", vector_of(109))
+    things.write(DELETE, "brief")
     made = importing(folder)
     found = made.get()
-    assert found["ids"] == ["id0", "id1", "id2", "id5", "new", "id4"]
-    assert found["documents"] == ["document 0", "changed", "document 2", "document 5", "fresh", None]
-    assert found["metadatas"] == [{"n": -1, "more": "yes"}, None, {"n": 2}, {"n": 5}, {"s": "later"}, None]
-    assert found["embeddings"].tolist() == [vector_of(n) for n in (100, 1, 102, 5, 103, 104)]
+    assert found["ids"] == ["id0", "id1", "id2", "id5", "new", "id4", "late"]
+    assert found["documents"] == ["document 0", "changed", "document 2", "document 5", "fresh", None, None]
+    assert found["metadatas"] == [{"n": -1, "more": "yes"}, None, {"n": 2}, {"n": 5}, {"s": "later"}, None, None]
+    assert found["embeddings"].tolist() == [vector_of(n) for n in (100, 1, 102, 5, 103, 104, 108)]
     assert made.report.complete
 
 
@@ -89,6 +93,16 @@ def test_an_add_of_a_record_that_was_there_changes_nothing_even_if_the_queue_beg
     things.index(purge=False)
     source.execute("DELETE FROM embeddings_queue WHERE seq_id < 4")
     assert importing(source).vectors()["id0"] == vector_of(0)
+
+
+def test_the_tables_say_the_order_of_what_they_have_taken_in(source: SourceFolder, importing: Importing) -> None:
+    things = source.collection("things")
+    things.fill(range(3))
+    things.write(DELETE, "id0")
+    things.write(ADD, "id0", vector_of(10))
+    things.write(ADD, "id9", vector_of(9))
+    things.file()
+    assert list(importing(source).vectors()) == ["id1", "id2", "id0", "id9"]
 
 
 def test_vectors_of_cosine_space_keep_their_length(source: SourceFolder, importing: Importing) -> None:
@@ -226,6 +240,15 @@ def test_settings_that_are_not_taken_are_told_and_the_space_is_kept(source: Sour
     assert thing.metadata == {"owner": "ann"}
     (trouble,) = made.report.collections[0].troubles
     assert trouble.startswith("some of its settings were left out")
+
+
+def test_metadata_that_names_another_space_than_the_index_has_gives_way(
+    source: SourceFolder, importing: Importing
+) -> None:
+    source.collection("things", "l2", metadata={"hnsw:space": "cosine", "owner": "ann"})
+    thing = importing(source).client.get_collection("things")
+    assert thing.configuration_json["hnsw"]["space"] == "l2"
+    assert thing.metadata == {"owner": "ann"}
 
 
 @pytest.mark.parametrize(

@@ -79,10 +79,13 @@ def test_the_folder_is_not_changed(source: SourceFolder, tmp_path: Path) -> None
 
 
 def test_an_import_that_fails_leaves_nothing(source: SourceFolder, tmp_path: Path) -> None:
+    source.collection("hopeless").add("a", None, "written down before")
     path = filled(source, 1000)
 
     def stop(what: str, done: int, total: int | None) -> None:
-        raise KeyboardInterrupt
+        if what == "things":
+            assert len(list(tmp_path.iterdir())) == 3
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         from_chroma(path, tmp_path / "made", progress=stop)
@@ -129,6 +132,23 @@ def test_a_log_beside_the_file_counts(source: SourceFolder, importing: Importing
     assert b"in the log" not in before["chroma.sqlite3"]
     assert importing(killed).get()["documents"] == ["in the log"] * 5
     assert files_of(killed) == before
+
+
+def test_a_file_that_changes_while_it_is_copied_is_told(
+    source: SourceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = filled(source)
+    apsw.Connection(str(path / "chroma.sqlite3")).execute("PRAGMA journal_mode=WAL").fetchall()
+    copy = shutil.copyfile
+
+    def meanwhile(source: Path, target: Path) -> None:
+        copy(source, target)
+        with (path / "chroma.sqlite3-wal").open("ab") as log:
+            log.write(b"more")
+
+    monkeypatch.setattr(shutil, "copyfile", meanwhile)
+    with pytest.raises(StorageError, match="changes while it is copied: stop the program"):
+        from_chroma(path, tmp_path / "made")
 
 
 def test_a_program_that_is_about_to_write_does_no_harm(source: SourceFolder, importing: Importing) -> None:

@@ -172,8 +172,8 @@ class _Reader:
         self._stack.append(_Object)
 
     def _make(self) -> None:
-        kind, arguments = self._take(2)
-        if kind is not _Object or arguments != ():
+        kind, _ = self._take(2)
+        if kind is not _Object:
             raise _RefusedError("makes an object of an unknown kind")
         self._stack.append(_Object())
 

@@ -138,7 +138,6 @@ class Filing:
         there = filed and entry.id not in self.dropped
         exists = there or entry.id in self.fresh
         if entry.operation == DELETE:
-            self.changed.pop(entry.id, None)
             self.fresh.pop(entry.id, None)
             if filed:
                 self.dropped.add(entry.id)
