@@ -6,7 +6,7 @@ BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
-.PHONY: help demo test check format integrations peer-suite test-clients fuzz bench clean
+.PHONY: help demo test check format integrations peer-suite test-clients test-migrate fuzz damage bench clean
 
 help:
 	@echo "make demo          index the standard library's docstrings and answer questions about them"
@@ -15,7 +15,9 @@ help:
 	@echo "make integrations  run the LangChain and LlamaIndex integrations for Chroma on Ochre"
 	@echo "make peer-suite    run Chroma's own test-suite against the server (about ten minutes)"
 	@echo "make test-clients  run Chroma's TypeScript, Go, Rust and Python clients against the server"
+	@echo "make test-migrate  import folders written by several releases of Chroma, and compare (about ten minutes)"
 	@echo "make fuzz          send the server whatever its OpenAPI document allows (about three minutes)"
+	@echo "make damage        damage a folder 20,000 times and see that nothing of it is silent (about half an hour)"
 	@echo "make bench         compare with Chroma, side by side"
 	@echo "make format        format the code and bring generated pages up to date"
 
@@ -62,8 +64,14 @@ fuzz: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python tests/fuzz/run.py
 
+damage: $(BIN)/.installed
+	$(BIN)/python -m tests.local.damage --rounds 20000
+
 test-clients: $(BIN)/.installed
 	$(BIN)/python tests/clients/run.py
+
+test-migrate: $(BIN)/.installed
+	$(BIN)/python tests/migrate/versions/run.py
 
 bench: $(BIN)/.installed
 	$(BIN)/python -m benchmarks

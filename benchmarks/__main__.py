@@ -80,6 +80,7 @@ def _measure(system: str, python: Path, scratch: Path, options: argparse.Namespa
     measured["cold"] = run("cold", "main")
     measured["reads"] = run("reads", "main", gets=GETS, queries=QUERIES)
     measured["single"] = run("single", "main")
+    measured["during"] = run("during", "during")
     shutil.rmtree(scratch / f"{system}-main")
     measured["model"] = run("model", "model", count=options.model_records)
     measured["processes"] = run("processes", "shared")
@@ -102,7 +103,7 @@ def _recalls(wordnet: data.Data, found: dict[str, list[list[str]]]) -> dict[str,
     """Return, per query case, the share of the true ten nearest that was found."""
     recalls = {}
     for name, answers in found.items():
-        rows = np.flatnonzero([matches(QUERIES[name], record["metadata"]) for record in wordnet.records])
+        rows = np.flatnonzero([matches(QUERIES[name], record) for record in wordnet.records])
         truth = data.true_neighbours(wordnet, rows, 10)[: len(answers)]
         hits = sum(len(set(mine) & set(true)) for mine, true in zip(answers, truth, strict=True))
         recalls[name] = hits / sum(map(len, truth))

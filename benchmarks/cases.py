@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from typing import Any
 
 GETS: dict[str, dict[str, Any]] = {
@@ -22,18 +24,28 @@ QUERIES: dict[str, dict[str, Any] | None] = {
     "query where 15 %": {"pos": "adj"},
     "query where 6 %": {"lexname": "noun.animal"},
     "query where 2 %": {"lexname": "noun.food"},
+    "query where two ranges": {"$and": [{"length": {"$gt": 40}}, {"length": {"$lt": 60}}]},
+    "query $contains, common": {"where_document": {"$contains": "of the"}},
+    "query $regex": {"where_document": {"$regex": "gen[ue]s of"}},
     "query where 0.1 %": {"$and": [{"lexname": "noun.animal"}, {"synonyms": {"$gte": 5}}]},
 }
 """Filters of `query` (top 10, with documents, metadata and distances)."""
 
 
-def matches(where: dict[str, Any] | None, metadata: dict[str, Any]) -> bool:
+_COMPARE = {"$gte": operator.ge, "$gt": operator.gt, "$lt": operator.lt}
+
+
+def matches(where: dict[str, Any] | None, record: dict[str, Any]) -> bool:
     """Tell whether one of the filters above holds."""
     if where is None:
         return True
-    if "$and" in where:
-        return all(matches(part, metadata) for part in where["$and"])
     ((key, condition),) = where.items()
+    if key == "where_document":
+        ((kind, text),) = condition.items()
+        return text in record["document"] if kind == "$contains" else re.search(text, record["document"]) is not None
+    if key == "$and":
+        return all(matches(part, record) for part in condition)
     if isinstance(condition, dict):
-        return bool(metadata[key] >= condition["$gte"])
-    return bool(metadata[key] == condition)
+        ((name, bound),) = condition.items()
+        return bool(_COMPARE[name](record["metadata"][key], bound))
+    return bool(record["metadata"][key] == condition)

@@ -11,6 +11,7 @@
     ├── AlreadyExistsError                     the name is taken
     ├── ForbiddenError                         the operation is switched off by a setting
     ├── UnsupportedError (NotImplementedError) the engine does not have this operation
+    │   └── TransactionsNotSupportedError      conditional transactions, which this server does not have
     ├── ClosedError (RuntimeError)             the client was closed
     ├── AuthenticationError                    no credentials, or credentials that nobody knows
     │   └── PermissionDeniedError              known credentials that do not allow this
@@ -141,6 +142,13 @@ class UnsupportedError(OchreError, NotImplementedError):
     code = "unsupported"
     wire_name = "ChromaError"
     status = 501
+
+
+class TransactionsNotSupportedError(UnsupportedError):
+    """A conditional read or commit, which only servers of Chroma's clusters have."""
+
+    code = "transactions_not_supported"
+    wire_name = "TransactionsNotSupported"
 
 
 class ClosedError(OchreError, RuntimeError):

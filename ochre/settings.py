@@ -18,16 +18,20 @@ class Settings:
             the process, a power cut may undo the last calls. `off`: a power cut may damage the folder.
         busy_timeout: seconds that a write waits for other processes' writes (60).
         max_open_collections: collections whose indexes are kept in memory at once (256); the least used go first.
+        background_indexing: whether this client builds vector indexes in a thread of its own (true). Of all processes
+            on a folder one does it at a time; one that only looks something up may leave it to the others.
     """
 
     allow_reset: bool = False
     synchronous: Literal["full", "normal", "off"] = "full"
     busy_timeout: float = 60.0
     max_open_collections: int = 256
+    background_indexing: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.allow_reset, bool):
-            raise InvalidTypeError(f"allow_reset is {self.allow_reset!r}: expected True or False")
+        for name in ("allow_reset", "background_indexing"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidTypeError(f"{name} is {getattr(self, name)!r}: expected True or False")
         if self.synchronous not in ("full", "normal", "off"):
             raise InvalidArgumentError(f"synchronous is {self.synchronous!r}: expected 'full', 'normal' or 'off'")
         if isinstance(self.busy_timeout, bool) or not isinstance(self.busy_timeout, int | float):

@@ -26,7 +26,8 @@ LAYERS: dict[str, int] = {
     "server": 4,
     "connect": 5,
     "aliases": 6,
-    "cli": 6,
+    "migrate": 6,
+    "cli": 7,
 }
 APART = {"client": {"local", "remote"}, "server": {"local", "remote"}, "remote": {"local"}, "local": {"remote"}}
 """Parts that a part must not import although they lie lower: clients and servers are handed an engine of any kind."""
@@ -38,7 +39,8 @@ SIDE = "testing"  # sees layers 0 to 2 only: its oracle cannot share an engine's
 
 HOMES: dict[str, tuple[str, ...]] = {
     # third-party package: the only places that may import it at all
-    "apsw": ("local",),
+    "apsw": ("local", "migrate"),
+    "faiss": ("local",),
     "hypothesis": ("testing",),
     "pytest": ("testing",),
     "httpx": ("embedding", "remote"),
@@ -55,9 +57,19 @@ HOMES: dict[str, tuple[str, ...]] = {
     "re2": ("model",),
     "xxhash": ("local",),
     "msgspec": ("local", "embedding", "wire", "remote", "server", "cli"),
-    "numpy": ("model", "embedding", "wire", "local", "client", "aliases", "testing"),
+    "numpy": ("model", "embedding", "wire", "local", "client", "aliases", "migrate", "testing"),
 }
-HEAVY = {"httpx", "onnxruntime", "opentelemetry", "PIL", "prometheus_client", "starlette", "tokenizers", "uvicorn"}
+HEAVY = {
+    "faiss",
+    "httpx",
+    "onnxruntime",
+    "opentelemetry",
+    "PIL",
+    "prometheus_client",
+    "starlette",
+    "tokenizers",
+    "uvicorn",
+}
 """Never imported at the top of a module, except in the parts that are imported lazily as a whole."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -136,6 +148,13 @@ def test_indexes_know_nothing_of_sqlite() -> None:
             if imported.startswith("ochre.local"):
                 assert any(imported.startswith(prefix) for prefix in allowed), f"{path.name} imports {imported}"
             assert not imported.startswith("apsw")
+
+
+def test_reading_chroma_knows_nothing_of_engines_and_clients() -> None:
+    for path in (PACKAGE / "migrate" / "chroma").glob("*.py"):
+        for imported in imports(path):
+            if imported.startswith("ochre."):
+                assert imported.startswith(("ochre.errors", "ochre.migrate.chroma")), f"{path.name} imports {imported}"
 
 
 def test_only_the_log_writes_records() -> None:

@@ -71,6 +71,11 @@ class _Lease:
             cls._temporary = None
 
 
+def named(tenant: str | None, database: str | None) -> tuple[str | None, str | None]:
+    """Return what a caller named; to Chroma's clients the defaults are as good as nothing."""
+    return None if tenant == DEFAULT_TENANT else tenant, None if database == DEFAULT_DATABASE else database
+
+
 @dataclass(slots=True)
 class _Shared:
     engine: Engine
@@ -111,7 +116,7 @@ class Client(ClientAPI, SharedSystemClient):
             super().__init__(
                 self._lease.engine, self._lease.settings, tenant or DEFAULT_TENANT, database or DEFAULT_DATABASE
             )
-            self.set_tenant(self.tenant, self.database)
+            self._enter(*named(tenant, database))
         except BaseException:
             self._lease.release()
             raise

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Self
 
 from ochre import connect
+from ochre.aliases.clients import named
 from ochre.aliases.config import Settings
 from ochre.aliases.unsupported import unsupported
 from ochre.client._async.admin import AsyncAdminClient as AsyncAdminAPI
@@ -51,7 +52,8 @@ class AsyncClient(AsyncClientAPI):
         chosen = Settings.of(settings)
         engine = connect.ServerAddress.of(chosen).async_engine()
         try:
-            client = await cls.open(engine, OchreSettings(allow_reset=chosen.allow_reset), tenant, database)
+            own = OchreSettings(allow_reset=chosen.allow_reset)
+            client = await cls.open(engine, own, *named(tenant, database))
         except BaseException:
             await engine.close()
             raise

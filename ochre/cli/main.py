@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ochre.cli import keys, model, serve
+from ochre.cli import check, keys, migrate, model, serve
 from ochre.cli.output import complain, say
 from ochre.errors import OchreError
 from ochre.version import __version__
@@ -23,6 +23,9 @@ app = typer.Typer(
     help="An embedding database that several processes can open at once.",
 )
 app.command("run")(serve.with_options(serve.run))
+app.command()(check.check)
+app.command()(check.repair)
+app.command("migrate-chroma")(migrate.migrate_chroma)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 

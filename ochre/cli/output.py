@@ -6,10 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
 Report = Callable[[str, int, int | None], None]
-"""Called with what is being done, the bytes so far, and all of them (None: not known)."""
+"""Called with what is being done, how much of it so far (bytes, or records), and all of it (None: not known)."""
 
 
 def say(line: str) -> None:
@@ -24,10 +32,23 @@ def complain(message: str) -> None:
 
 @contextmanager
 def downloads() -> Iterator[Report]:
-    """Show bars of downloads while the block runs; nothing when standard error is not a terminal."""
+    """Show bars of downloads, in bytes, while the block runs; nothing when standard error is not a terminal."""
+    with _bars(DownloadColumn(), TransferSpeedColumn()) as report:
+        yield report
+
+
+@contextmanager
+def records() -> Iterator[Report]:
+    """Show bars of collections, in records, likewise."""
+    with _bars(MofNCompleteColumn()) as report:
+        yield report
+
+
+@contextmanager
+def _bars(*columns: ProgressColumn) -> Iterator[Report]:
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    shown = (TextColumn("{task.description}"), BarColumn(), *columns)
+    with Progress(*shown, console=console, disable=not console.is_terminal) as progress:
         tasks: dict[str, int] = {}
 
         def report(what: str, done: int, total: int | None) -> None:

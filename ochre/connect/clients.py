@@ -61,8 +61,8 @@ def EphemeralClient(  # noqa: N802  (Chroma's name)
 def Client(  # noqa: N802  (Chroma's name)
     path: PathLike | None = None,
     settings: Any = None,
-    tenant: str = DEFAULT_TENANT,
-    database: str = DEFAULT_DATABASE,
+    tenant: str | None = None,
+    database: str | None = None,
 ) -> ClientOf:
     """Open the database at `path`, or a temporary one if there is no path.
 
@@ -84,8 +84,8 @@ def HttpClient(  # noqa: N802  (Chroma's name)
     ssl: bool = False,
     headers: Mapping[str, str] | None = None,
     settings: Any = None,
-    tenant: str = DEFAULT_TENANT,
-    database: str = DEFAULT_DATABASE,
+    tenant: str | None = None,
+    database: str | None = None,
     *,
     api_key: str | None = None,
 ) -> ClientOf:
@@ -98,18 +98,19 @@ def HttpClient(  # noqa: N802  (Chroma's name)
         headers: sent with every request.
         settings: see `Settings`; of those made for Chroma, `chroma_client_auth_provider` and its neighbours and
             `chroma_server_ssl_verify` count.
-        tenant: a tenant that exists.
-        database: one of its databases.
+        tenant: a tenant that exists; by default the only one that the key leads to, or else `default_tenant`.
+        database: one of its databases; by default the only one that the key leads to, or else `default_database`.
         api_key: of `ochre keys create`, if the server asks for one.
 
     Raises:
         InvalidArgumentError: an address that is none ("Invalid URL"). UnreachableError: nobody answers there.
-        AuthenticationError: the key is missing or unknown. NotFoundError: the tenant or the database does not exist.
+        AuthenticationError: the key is missing, unknown, or (a PermissionDeniedError) leads elsewhere. NotFoundError:
+            the tenant or the database does not exist.
     """
     return _of_server(ServerAddress(host, port, ssl, headers, settings, api_key), tenant, database)
 
 
-def _of_server(address: ServerAddress, tenant: str, database: str) -> ClientOf:
+def _of_server(address: ServerAddress, tenant: str | None, database: str | None) -> ClientOf:
     chosen = parse_settings(address.settings)
     engine = address.engine()
     with closing_on_error(engine):

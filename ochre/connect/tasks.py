@@ -20,7 +20,6 @@ from ochre.connect.engines import (
 )
 from ochre.engine import AsyncEngine
 from ochre.engine.threads import ThreadedEngine
-from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
 from ochre.settings import Settings
 
 Opened = TypeVar("Opened", bound=ClientOf | AdminOf)
@@ -50,8 +49,8 @@ class Opening(Generic[Opened]):
 def AsyncClient(  # noqa: N802  (named as what it opens)
     path: PathLike | Any = None,
     settings: Any = None,
-    tenant: str = DEFAULT_TENANT,
-    database: str = DEFAULT_DATABASE,
+    tenant: str | None = None,
+    database: str | None = None,
 ) -> Opening[ClientOf]:
     """Open the database at `path`, or a temporary one, for the tasks of an event loop.
 
@@ -76,8 +75,8 @@ def AsyncHttpClient(  # noqa: N802  (Chroma's name)
     ssl: bool = False,
     headers: Mapping[str, str] | None = None,
     settings: Any = None,
-    tenant: str = DEFAULT_TENANT,
-    database: str = DEFAULT_DATABASE,
+    tenant: str | None = None,
+    database: str | None = None,
     *,
     api_key: str | None = None,
 ) -> Opening[ClientOf]:
@@ -114,7 +113,7 @@ def AsyncAdminClient(  # noqa: N802  (Chroma's name)
     return Opening(start)
 
 
-async def _client(engine: AsyncEngine, settings: Settings, tenant: str, database: str) -> ClientOf:
+async def _client(engine: AsyncEngine, settings: Settings, tenant: str | None, database: str | None) -> ClientOf:
     try:
         return await ClientOf.open(engine, settings, tenant, database)
     except BaseException:

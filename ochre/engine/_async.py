@@ -12,6 +12,7 @@ from ochre.model.requests import (
     Database,
     DeleteRecords,
     GetRecords,
+    IndexingStatus,
     ModifyCollection,
     QueryRecords,
     QueryReply,
@@ -104,6 +105,9 @@ class AsyncEngine(Protocol):
         Writers go on meanwhile: each step is one snapshot; no record comes twice; one that was deleted or no longer
         matches is left out.
         """
+
+    async def indexing(self, collection: UUID) -> IndexingStatus:
+        """Return how far a collection's vector index has come."""
 
     async def reset(self) -> None:
         """Delete everything and recreate the default tenant and database; raises `ForbiddenError` unless allowed."""

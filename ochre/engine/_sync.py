@@ -13,6 +13,7 @@ from ochre.model.requests import (
     Database,
     DeleteRecords,
     GetRecords,
+    IndexingStatus,
     ModifyCollection,
     QueryRecords,
     QueryReply,
@@ -105,6 +106,9 @@ class Engine(Protocol):
         Writers go on meanwhile: each step is one snapshot; no record comes twice; one that was deleted or no longer
         matches is left out.
         """
+
+    def indexing(self, collection: UUID) -> IndexingStatus:
+        """Return how far a collection's vector index has come."""
 
     def reset(self) -> None:
         """Delete everything and recreate the default tenant and database; raises `ForbiddenError` unless allowed."""

@@ -119,6 +119,10 @@ class ThreadedEngine:
         """Return the next records of a walk through a collection."""
         return await self._run(self._engine.scan, request)
 
+    async def indexing(self, collection: UUID) -> requests.IndexingStatus:
+        """Return how far a collection's vector index has come."""
+        return await self._run(self._engine.indexing, collection)
+
     # -- life cycle ---------------------------------------------------------------------------------------------
 
     async def reset(self) -> None:

@@ -31,6 +31,8 @@ _BLOCK_BYTES = 1024 * 1024
 _DTYPES = {np.dtype(name).newbyteorder("<").str for name in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
 _DTYPES |= {"<f4", "<f8"}
 
+Arrays = Mapping[str, NDArray[Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Digest:
@@ -38,11 +40,11 @@ class Digest:
 
     Attributes:
         bytes: its length.
-        checksum: XXH3 (64 bits) of all its bytes, 16 hexadecimal digits.
+        checksum: XXH3 (64 bits) of all its bytes, as a signed integer: SQLite has no other.
     """
 
     bytes: int
-    checksum: str
+    checksum: int
 
 
 class _Shape(msgspec.Struct):
@@ -73,13 +75,13 @@ class Archive:
         arrays: read-only views of the file by name, each made when it is asked for; nothing is read before it is used.
     """
 
-    def __init__(self, path: Path, meta: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, path: Path, meta: dict[str, Any], arrays: Arrays) -> None:
         self.path = path
         self.meta = meta
         self.arrays = arrays
 
 
-def write(path: Path, kind: str, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, sync: bool) -> Digest:
+def write(path: Path, kind: str, arrays: Arrays, meta: Mapping[str, Any], *, sync: bool) -> Digest:
     """Write an archive to `path`, which must not exist; if that fails, nothing is left there.
 
     Args:
@@ -111,7 +113,7 @@ def write(path: Path, kind: str, arrays: Mapping[str, NDArray[Any]], meta: Mappi
             raise
     if sync:
         sync_folder(path.parent)
-    return Digest(size, hasher.hexdigest())
+    return Digest(size, _checksum(hasher))
 
 
 def open_archive(path: Path, kind: str, digest: Digest | None) -> Archive:
@@ -229,7 +231,11 @@ def _digest(file: BinaryIO) -> Digest:
     while count := file.readinto(buffer):  # type: ignore[attr-defined]  # every unbuffered file has it
         hasher.update(buffer[:count])
         size += count
-    return Digest(size, hasher.hexdigest())
+    return Digest(size, _checksum(hasher))
+
+
+def _checksum(hasher: xxhash.xxh3_64) -> int:
+    return int.from_bytes(hasher.digest(), "big", signed=True)
 
 
 def _opened(path: Path) -> BinaryIO:

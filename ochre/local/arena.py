@@ -56,7 +56,7 @@ class Arena:
         self._grow(file, start + vectors.nbytes, vectors.nbytes)
         data = np.ascontiguousarray(vectors, dtype="<f4").data.cast("B")
         for offset in range(0, len(data), _WRITE_BYTES):
-            _write_at(file, data[offset : offset + _WRITE_BYTES], start + offset)
+            write_at(file, data[offset : offset + _WRITE_BYTES], start + offset)
         if sync:
             sync_file(file)
 
@@ -91,8 +91,7 @@ class Arena:
                 self._finalizer = weakref.finalize(self, os.close, self._file)  # an arena may just be dropped
                 self._finalizer.atexit = False  # a daemon thread may still be writing then
             if not slot:  # no row is committed, so whatever is there is nobody's
-                header = _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes)
-                _write_at(self._file, memoryview(header.ljust(HEADER_BYTES, b"\0")), 0)
+                write_at(self._file, memoryview(self._header()), 0)
                 for folder in (self.path.parent, self.path.parent.parent) if sync else ():
                     sync_folder(folder)
             return self._file
@@ -106,7 +105,7 @@ class Arena:
         size = os.fstat(file).st_size
         if size < needed and appended < _ROOM_BYTES:
             room = min(max(64 * appended, _ROOM_BYTES // 16), _ROOM_BYTES)
-            _write_at(file, memoryview(bytes(needed + room - size)), size)
+            write_at(file, memoryview(bytes(needed + room - size)), size)
 
     def _map(self, count: int) -> NDArray[np.float32]:
         try:
@@ -121,12 +120,14 @@ class Arena:
         array = np.frombuffer(view, dtype="<f4", count=rows * self.dimension, offset=HEADER_BYTES)
         return array.reshape(rows, self.dimension).astype(np.float32, copy=False)
 
+    def _header(self) -> bytes:
+        return _HEADER.pack(MAGIC, VERSION, self.dimension, self._collection.bytes).ljust(HEADER_BYTES, b"\0")
+
     def _check(self, header: bytes, size: int, count: int) -> None:
         needed = HEADER_BYTES + count * self._stride
         if size < needed:
             raise CorruptError(f"{self.path} has {size} bytes, {needed} were committed: restore it from a backup")
-        magic, version, dimension, owner = _HEADER.unpack(header[: _HEADER.size])
-        if (magic, version, dimension, owner) != (MAGIC, VERSION, self.dimension, self._collection.bytes):
+        if header != self._header():
             raise CorruptError(
                 f"{self.path} does not begin as the vectors of its collection do: restore it from a backup"
             )
@@ -137,7 +138,15 @@ def arena_path(folder: Path, collection: UUID) -> Path:
     return folder / "vectors" / f"{collection}.f32"
 
 
-def _write_at(file: int, data: memoryview, offset: int) -> None:
+def stored_dimension(path: Path) -> int | None:
+    """Return the dimension that a file's header tells, None if it begins as no arena does."""
+    with path.open("rb") as file:
+        magic, version, dimension, owner = _HEADER.unpack(file.read(_HEADER.size))
+    return dimension if (magic, version, str(UUID(bytes=owner))) == (MAGIC, VERSION, path.stem) else None
+
+
+def write_at(file: int, data: memoryview, offset: int) -> None:
+    """Write all of `data` at a place of an open file."""
     while len(data):
         if hasattr(os, "pwrite"):  # leaves the file's position alone, which a forked child shares
             written = os.pwrite(file, data, offset)

@@ -5,7 +5,7 @@ Functions here take a `Session` and run inside its transaction; they know nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, StorageError
-from ochre.local.schema import MAX_COLLECTION_KEY, ORDINAL_BITS
+from ochre.local.schema import MAX_COLLECTION_KEY, MAX_ORDINAL, ORDINAL_BITS
 from ochre.local.session import Session
 from ochre.model.configuration import Configuration, stored_configuration, update_configuration
 from ochre.model.records import Scalar
@@ -36,6 +36,7 @@ class CollectionRow:
         key: its number in this folder; its records' keys begin at `first_key`.
         next_ordinal, next_slot: the first unused ones.
         records: how many it holds.
+        tail: the checksums of its last slots, those that do not fill an extent.
     """
 
     info: CollectionInfo
@@ -43,16 +44,22 @@ class CollectionRow:
     next_ordinal: int
     next_slot: int
     records: int
+    tail: bytes
 
     @property
     def first_key(self) -> int:
         """The key of ordinal 0."""
         return self.key << ORDINAL_BITS
 
+    @property
+    def last_key(self) -> int:
+        """The key of the last ordinal there can be."""
+        return self.first_key + MAX_ORDINAL
+
 
 _COLUMNS = """
 SELECT c.key, c.id, c.name, d.tenant, d.name, c.metadata, c.configuration, c.schema, c.dimension,
-       c.next_ordinal, c.next_slot, c.records, c.head
+       c.next_ordinal, c.next_slot, c.records, c.tail, c.head
 FROM collections AS c JOIN databases AS d ON d.key = c.database
 """
 
@@ -135,6 +142,20 @@ def get_collection(session: Session, collection: UUID) -> CollectionRow:
     return row
 
 
+def collection_by_key(session: Session, key: int) -> CollectionRow | None:
+    """Return a collection by its number in the folder, or None."""
+    rows = _select(session, "WHERE c.key=?", (key,))
+    return rows[0] if rows else None
+
+
+def with_counters(
+    row: CollectionRow, dimension: int | None, ordinal: int, slot: int, records: int, tail: bytes, head: int
+) -> CollectionRow:
+    """Return a collection with other counters, in the order of the table's columns."""
+    info = replace(row.info, dimension=dimension, head=head)
+    return CollectionRow(info, row.key, ordinal, slot, records, tail)
+
+
 def find_collection(session: Session, name: str, tenant: str, database: str) -> CollectionRow | None:
     """Return a collection by its name, or None."""
     rows = _select(session, "WHERE d.tenant=? AND d.name=? AND c.name=?", (tenant, database, name))
@@ -147,6 +168,12 @@ def list_collections(
     """Return the collections of a database, by name."""
     where = "WHERE d.tenant=? AND d.name=? ORDER BY c.name LIMIT ? OFFSET ?"
     return _select(session, where, (tenant, database, _sql(limit), offset))
+
+
+def unsettled(session: Session, smallest: int, kinds: int) -> list[CollectionRow]:
+    """Return the collections with `smallest` slots or more of which not all `kinds` of segments are up to date."""
+    settled = "(SELECT count(*) FROM segments AS s WHERE s.collection=c.key AND s.sequence=c.head)"
+    return _select(session, f"WHERE c.next_slot >= ? AND {settled} < ?", (smallest, kinds))
 
 
 def count_collections(session: Session, tenant: str, database: str) -> int:
@@ -186,19 +213,18 @@ def _insert(session: Session, request: CreateCollection, database: int) -> Colle
     if key > MAX_COLLECTION_KEY:
         raise StorageError(f"the folder has used up its {MAX_COLLECTION_KEY} collection keys; start another folder")
     collection = uuid4()
+    metadata, settings = _metadata_json(request.metadata), _json(request.configuration.to_dict())
+    values = (key, str(collection), database, request.name, metadata, settings, _json(request.schema.to_dict()))
+    insert_collection(session, values)
+    return get_collection(session, collection)
+
+
+def insert_collection(session: Session, values: tuple[Any, ...]) -> None:
+    """Store a collection: key, id, database's key, name, metadata, configuration, schema, as the table has them."""
     session.execute(
         "INSERT INTO collections (key, id, database, name, metadata, configuration, schema) VALUES (?,?,?,?,?,?,?)",
-        (
-            key,
-            str(collection),
-            database,
-            request.name,
-            _metadata_json(request.metadata),
-            _json(request.configuration.to_dict()),
-            _json(request.schema.to_dict()),
-        ),
+        values,
     )
-    return get_collection(session, collection)
 
 
 def modify_collection(session: Session, request: ModifyCollection) -> CollectionRow:
@@ -213,7 +239,7 @@ def modify_collection(session: Session, request: ModifyCollection) -> Collection
     if request.configuration is not None:
         changed = update_configuration(row.info.configuration, request.configuration)
         session.execute("UPDATE collections SET configuration=? WHERE key=?", (_json(changed.to_dict()), row.key))
-    session.collections.clear()
+    session.forget()
     return get_collection(session, request.collection)
 
 
@@ -221,8 +247,10 @@ def delete_collection(session: Session, row: CollectionRow) -> None:
     """Delete a collection's rows; its vectors' file is the caller's to remove once this is committed."""
     session.execute("DELETE FROM records WHERE collection=?", (row.key,))
     session.execute("DELETE FROM changes WHERE collection=?", (row.key,))
+    session.execute("DELETE FROM segments WHERE collection=?", (row.key,))
+    session.execute("DELETE FROM extents WHERE key BETWEEN ? AND ?", (row.first_key, row.last_key))
     session.execute("DELETE FROM collections WHERE key=?", (row.key,))
-    session.collections.clear()
+    session.forget()
 
 
 def collection_ids(session: Session) -> set[str]:
@@ -233,25 +261,25 @@ def collection_ids(session: Session) -> set[str]:
 def clear(session: Session) -> list[UUID]:
     """Delete every tenant, database, collection and record; return the ids of the collections."""
     ids = [UUID(id_) for id_ in collection_ids(session)]
-    for table in ("records", "changes", "collections", "databases", "tenants"):
+    for table in ("records", "changes", "segments", "extents", "collections", "databases", "tenants"):
         session.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
-    session.collections.clear()
+    session.forget()
     return ids
 
 
 def save_progress(session: Session, row: CollectionRow) -> None:
     """Store what a write to a collection's records moved on: dimension, counters and head."""
     session.execute(
-        "UPDATE collections SET dimension=?, next_ordinal=?, next_slot=?, records=?, head=? WHERE key=?",
-        (row.info.dimension, row.next_ordinal, row.next_slot, row.records, row.info.head, row.key),
+        "UPDATE collections SET dimension=?, next_ordinal=?, next_slot=?, records=?, tail=?, head=? WHERE key=?",
+        (row.info.dimension, row.next_ordinal, row.next_slot, row.records, row.tail, row.info.head, row.key),
     )
-    session.collections.clear()
+    session.forget()
 
 
 def save_schema(session: Session, row: CollectionRow, schema: Schema) -> None:
     """Store a schema that has taken up new metadata keys."""
     session.execute("UPDATE collections SET schema=? WHERE key=?", (_json(schema.to_dict()), row.key))
-    session.collections.clear()
+    session.forget()
 
 
 def _select(session: Session, where: str, bindings: tuple[str | int, ...]) -> list[CollectionRow]:
@@ -260,7 +288,9 @@ def _select(session: Session, where: str, bindings: tuple[str | int, ...]) -> li
 
 
 def _row(row: tuple[Any, ...]) -> CollectionRow:
-    key, id_, name, tenant, database, metadata, configuration, schema, dimension, ordinal, slot, records, head = row
+    key, id_, name, tenant, database, metadata, configuration, schema, dimension, ordinal, slot, records, tail, head = (
+        row
+    )
     info = CollectionInfo(
         id=UUID(str(id_)),
         name=str(name),
@@ -272,7 +302,7 @@ def _row(row: tuple[Any, ...]) -> CollectionRow:
         dimension=None if dimension is None else int(dimension),
         head=int(head),
     )
-    return CollectionRow(info, int(key), int(ordinal), int(slot), int(records))
+    return CollectionRow(info, int(key), int(ordinal), int(slot), int(records), bytes(tail))
 
 
 # Rows are read again after every commit of anybody; these parts hardly ever change.

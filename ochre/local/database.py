@@ -16,9 +16,10 @@ from uuid import UUID
 
 import apsw
 
-from ochre.errors import ClosedError, StorageError
-from ochre.local import schema
-from ochre.local.faults import translated
+from ochre.errors import ClosedError, CorruptError, StorageError
+from ochre.local import pages, schema
+from ochre.local.acknowledged import Acknowledged
+from ochre.local.faults import damaged, translated
 from ochre.local.folders import make_folder
 from ochre.local.session import Session
 from ochre.settings import Settings
@@ -36,6 +37,7 @@ _WAL_LONG_PAGES = 4096
 _WAL_HEADER_BYTES = 32
 _WAL_FRAME_BYTES = 4096 + 24
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
+_SURE = {"full", "extra"}  # settings of `synchronous` by which a commit that returned is on the disk
 _PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
 _FOLD_PATIENCE = 1.0  # seconds that a writer waits for readers of a very long WAL
 
@@ -63,9 +65,12 @@ class Database:
         self._active = 0
         self._closed = False
         self._long_pages = _WAL_LONG_PAGES
+        self._acknowledged = Acknowledged(folder)
         with translated(folder):
             make_folder(folder)
+            acknowledged = self._acknowledged.read()  # before the database, which may only be ahead
             self._readers.append(self._connect(_READER_CACHE_KIB))
+            self._check_all_there(self._readers[0], acknowledged)
             self._identity = self._identify()
         _databases.add(self)
 
@@ -154,17 +159,25 @@ class Database:
             session.execute("BEGIN IMMEDIATE")
             if fresh and self._settings.synchronous != "off":
                 self._prepare_wal()
+            before = session.connection.total_changes()
             yield session
-            session.execute("COMMIT")
+            self._commit(session, changed=session.connection.total_changes() != before)
             self._fold_wal(session)
         finally:
-            session.collections.clear()
+            session.forget()
             try:
                 session.end("ROLLBACK")
             finally:
                 if session.holds_snapshot:
                     session.connection.close(force=True)
                     self._writer = None
+
+    def _commit(self, session: Session, *, changed: bool) -> None:
+        """Commit; give what was changed a number, and note that number once the commit is sure to be on the disk."""
+        number = session.execute("UPDATE commits SET number=number+1 RETURNING number").get if changed else 0
+        session.execute("COMMIT")
+        if number and self._settings.synchronous in _SURE:
+            self._acknowledged.write(number)
 
     def _prepare_wal(self) -> None:
         """Write zeros up to the size at which the WAL starts over, so that commits overwrite and never extend it.
@@ -196,6 +209,31 @@ class Database:
         with contextlib.suppress(apsw.Error), session.waiting(_FOLD_PATIENCE):
             session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             self._long_pages = _WAL_LONG_PAGES
+
+    def _check_all_there(self, session: Session, acknowledged: int) -> None:
+        """Make sure that nothing is cut off, which SQLite would not notice.
+
+        It takes a damaged log for one that ends there, and what is missing of the file's last page for zeros.
+
+        Raises:
+            CorruptError: something is.
+        """
+        if self._path.stat().st_size % pages.PAGE_BYTES:  # a power cut leaves that, and the page in the log
+            with contextlib.suppress(apsw.Error):
+                session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        torn = self._path.stat().st_size % pages.PAGE_BYTES
+        found = session.execute("SELECT number FROM commits").get
+        if not torn and found is not None and found >= acknowledged:
+            return
+        session.leave_files()
+        session.connection.close()
+        if torn:
+            raise damaged(self.folder, f"ochre.sqlite3 ends {torn} bytes into a page")
+        raise CorruptError(
+            f"the database at {self.folder} holds {found or 0} commits, {acknowledged} were acknowledged: its "
+            "write-ahead log, ochre.sqlite3-wal, is damaged or gone; restore the folder from a backup, or save what is "
+            "there with `ochre repair`"
+        )
 
     def check_in_place(self) -> None:
         """Make sure that the file at the path is still the one that was opened.
@@ -245,6 +283,7 @@ class Database:
             self._writer = None
         for session in sessions:
             session.connection.close()
+        self._acknowledged.close()
         _databases.discard(self)
 
     def _connect(self, cache_kib: int) -> Session:
@@ -254,11 +293,23 @@ class Database:
                 "under way in other threads; fork before the folder is opened, or start the process anew"
             )
         fresh = not self._path.exists() or not self._path.stat().st_size
-        session = Session(apsw.Connection(str(self._path)), self._settings.busy_timeout)
+        session = self._open(cache_kib, fresh=fresh)
+        if fresh and not pages.compares(session.connection):  # another process made the file meanwhile
+            session.connection.close()
+            session = self._open(cache_kib, fresh=False)
+        if not pages.compares(session.connection):
+            session.leave_files()
+            session.connection.close()
+            raise damaged(self.folder, "by the header of ochre.sqlite3 its pages have no checksums")
+        return session
+
+    def _open(self, cache_kib: int, *, fresh: bool) -> Session:
+        session = Session(pages.connect(str(self._path)), self._settings.busy_timeout)
         connection = session.connection
         try:
-            if fresh:  # so that the file can shrink one day; on an old one this would only wait for writers
-                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            if fresh:  # on an old file this would only wait for writers
+                pages.ask_for_checksums(connection)
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # so that the file can shrink one day
             self._switch_to_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._settings.synchronous}")
             connection.execute(f"PRAGMA cache_size=-{cache_kib}")
@@ -269,6 +320,7 @@ class Database:
                 connection.execute("PRAGMA checkpoint_fullfsync=1")
             schema.ensure(connection, self.folder)
         except BaseException:
+            session.leave_files()  # whatever is wrong with them, closing them must not make it worse
             connection.close()
             raise
         return session
@@ -313,8 +365,7 @@ class Database:
         self._active = 0
         for session in sessions:
             if quiet:
-                # Without this the close would try to fold the parent's WAL into the file.
-                session.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                session.leave_files()  # otherwise the close would try to fold the parent's WAL into the file
                 session.connection.close()
             else:
                 _abandoned.append(session)  # its mutex may be held by a thread that is not here: never touch it

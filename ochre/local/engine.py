@@ -11,10 +11,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError
-from ochre.local import catalog, log
+from ochre.local import catalog, log, segments
 from ochre.local.arena import arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
+from ochre.local.maintenance import Maintenance
 from ochre.local.read import Reader
 from ochre.local.session import Session
 from ochre.local.state import CollectionState, StaleSnapshotError
@@ -25,6 +26,7 @@ from ochre.model.requests import (
     Database,
     DeleteRecords,
     GetRecords,
+    IndexingStatus,
     ModifyCollection,
     QueryRecords,
     QueryReply,
@@ -52,9 +54,15 @@ class LocalEngine:
         self._states_lock = threading.Lock()
         self._file = SqliteFile(folder, settings)
         self._file.on_fork = self._start_anew
+        self._maintenance = self._new_maintenance()
+
+    def _new_maintenance(self) -> Maintenance:
+        return Maintenance(self._folder, self._file, self._state, background=self._settings.background_indexing)
 
     def _start_anew(self) -> None:
         """Drop the states in a forked child: a thread of the parent may have been at work on them."""
+        self._maintenance.abandon()
+        self._maintenance = self._new_maintenance()
         self._states = OrderedDict()
         self._states_lock = threading.Lock()
 
@@ -83,9 +91,8 @@ class LocalEngine:
         self._sweep()
 
     def _sweep(self) -> None:
-        files = {
-            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????.f32")
-        }
+        pattern = "????????-????-????-????-????????????"
+        files = {path.stem: path for path in (self._folder / "vectors").glob(f"{pattern}.f32")}
         if not files:
             return
         with self._file.read() as session:
@@ -218,6 +225,16 @@ class LocalEngine:
         """Return the next records of a walk: those that were there when it began and match when it reaches them."""
         return self._ask(request.collection, lambda reader: reader.scan(request))
 
+    def indexing(self, collection: UUID) -> IndexingStatus:
+        """Return how far the vector index has come."""
+        with self._file.read() as session:
+            row = catalog.get_collection(session, collection)
+            return IndexingStatus(row.next_slot, self._maintenance.pending(session, row))
+
+    def maintain(self) -> bool:
+        """Bring every index up to date now; return whether that is done, or another process is at it."""
+        return self._maintenance.run(quiet=True)
+
     # -- life cycle ---------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
@@ -233,6 +250,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Release every handle."""
+        self._maintenance.stop()
         self._file.close()
         with self._states_lock:
             states = list(self._states.values())
@@ -267,7 +285,8 @@ class LocalEngine:
                 self._states.move_to_end(row.info.id)
                 return state
             self._drop_deleted(session)
-            state = self._states[row.info.id] = CollectionState(self._folder, row)
+            self._maintenance.start()
+            state = self._states[row.info.id] = CollectionState(self._folder, row, self._maintenance.report)
             while len(self._states) > self._settings.max_open_collections:
                 self._states.popitem(last=False)  # its handles go with the last thread that uses it
             return state
@@ -287,6 +306,7 @@ class LocalEngine:
             if state is not None:
                 state.close()
             _remove(arena_path(self._folder, collection))
+            segments.sweep(self._folder, collection, set())
 
 
 def _named(session: Session, name: str, tenant: str, database: str) -> CollectionRow:

@@ -27,19 +27,13 @@ def translated(folder: Path) -> Iterator[None]:
     except apsw.FullError as error:
         raise _full(folder) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise CorruptError(
-            f"the database at {folder} is damaged ({error}): restore the folder from a backup; nothing was changed"
-        ) from error
+        raise damaged(folder, str(error)) from error
     except apsw.TooBigError as error:
         raise InvalidArgumentError(
             "a text of the call is larger than 1 GB, the most a record holds; split it"
         ) from error
     except apsw.IOError as error:
-        # SQLite reports a quota or a file-size limit as a plain I/O error.
-        cause = getattr(error, "extendedresult", 0)
-        if cause == apsw.SQLITE_IOERR_WRITE:
-            raise _full(folder) from error
-        raise StorageError(f"reading or writing the database at {folder} failed ({error}); check the disk") from error
+        raise _failed(folder, error) from error
     except apsw.Error as error:
         raise StorageError(f"the database at {folder} cannot be used ({type(error).__name__}: {error})") from error
     except OSError as error:
@@ -48,6 +42,23 @@ def translated(folder: Path) -> Iterator[None]:
         raise StorageError(
             f"the database at {folder} cannot be used ({error}); check the path and its permissions"
         ) from error
+
+
+def damaged(folder: Path, reason: str) -> CorruptError:
+    """Return the error about a damaged `ochre.sqlite3`."""
+    return CorruptError(
+        f"the database at {folder} is damaged ({reason}): nothing was changed; `ochre check` names what is lost; "
+        "restore the folder from a backup, or save the rest with `ochre repair`"
+    )
+
+
+def _failed(folder: Path, error: apsw.IOError) -> StorageError:
+    cause = getattr(error, "extendedresult", 0)
+    if cause == apsw.SQLITE_IOERR_DATA:
+        return damaged(folder, "a page of ochre.sqlite3 does not have the checksum it was written with")
+    if cause == apsw.SQLITE_IOERR_WRITE:  # SQLite reports a quota or a file-size limit so
+        return _full(folder)
+    return StorageError(f"reading or writing the database at {folder} failed ({error}); check the disk")
 
 
 def _full(folder: Path) -> StorageFullError:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ochre.errors import InvalidDimensionError, StorageError
-from ochre.local import catalog
+from ochre.local import catalog, extents
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
 from ochre.local.schema import MAX_ORDINAL
@@ -122,13 +122,20 @@ def _append(session: Session, row: CollectionRow, request: WriteRecords, arena_o
         session.execute("RELEASE appending")
         return False
     session.execute("RELEASE appending")
-    arena_of(row).append(row.next_slot, vectors, sync=sync)
+    row = _append_vectors(session, row, vectors, arena_of, sync=sync)
     ordinals = np.arange(row.next_ordinal, row.next_ordinal + count, dtype=np.int64)
-    moved = replace(
-        row, next_ordinal=row.next_ordinal + count, next_slot=row.next_slot + count, records=row.records + count
-    )
+    moved = replace(row, next_ordinal=row.next_ordinal + count, records=row.records + count)
     _log(session, moved, ordinals)
     return True
+
+
+def _append_vectors(
+    session: Session, row: CollectionRow, vectors: Matrix, arena_of: ArenaOf, *, sync: bool
+) -> CollectionRow:
+    """Write vectors behind the others, with their checksums; return the collection with them."""
+    arena_of(row).append(row.next_slot, vectors, sync=sync)
+    tail = extents.append(session, row, vectors)
+    return replace(row, next_slot=row.next_slot + len(vectors), tail=tail)
 
 
 def _new_rows(row: CollectionRow, request: WriteRecords) -> Iterator[tuple[Any, ...]]:
@@ -195,9 +202,9 @@ def _lay_down(
         assert request.vectors is not None
         vectors = request.vectors[np.array([draft.vector for draft in carried], np.int64)]
         row = _with_dimension(row, vectors)
-        arena_of(row).append(row.next_slot, vectors, sync=sync)
         for slot, draft in enumerate(carried, row.next_slot):
             draft.slot = slot
+        row = _append_vectors(session, row, vectors, arena_of, sync=sync)
     old = [draft for draft in drafts if draft.key is not None]
     new = [draft for draft in drafts if draft.key is None]
     _check_room(row, len(new))
@@ -209,7 +216,6 @@ def _lay_down(
     moved = replace(
         row,
         next_ordinal=row.next_ordinal + len(new),
-        next_slot=row.next_slot + len(carried),
         records=row.records + len(new),
     )
     _log(session, moved, np.sort(ordinals))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from ochre.errors import NotFoundError
 from ochre.local import log, plan
 from ochre.local.catalog import CollectionRow
+from ochre.local.index.graph import Graph
 from ochre.local.index.roster import Positions
 from ochre.local.log import Ordinals
-from ochre.local.matching import matching
+from ochre.local.matching import matches, matching
+from ochre.local.plan import Situation
+from ochre.local.search import Candidates, Found, Outcome, Search
 from ochre.local.session import Session
 from ochre.local.state import CollectionState, View
 from ochre.model.filters import Filter
@@ -130,7 +134,9 @@ class Reader:
     def _vectors(self, slots: Sequence[int]) -> Matrix:
         if self._row.info.dimension is None:
             return np.empty((0, 0), np.float32)
-        return self._arena()[np.array(slots, np.int64)]
+        arena, chosen = self._arena(), np.array(slots, np.int64)
+        self._state.verified.check(self._session, self._row, arena, chosen)
+        return arena[chosen]
 
     def _arena(self) -> Matrix:
         return self._state.arena(self._row).rows(self._row.next_slot)
@@ -142,18 +148,31 @@ class Reader:
         clock = _Clock()
         dimension = self._row.info.dimension
         if dimension is None:
-            return self._reply(
-                request, [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(request.vectors), 0, clock
-            )
+            nothing: Found = (np.empty(0, np.int64), np.empty(0, np.float32))
+            outcome = Outcome([nothing] * len(request.vectors), plan.choose(Situation(0, 0, 1, 0)), 0)
+            return self._reply(request, outcome, 0, clock)
         log.check_dimension(dimension, request.vectors)
         view = self._view(request.filter)
         candidates = self._candidates(view, request)
         clock.lap("filter")
-        found = self._nearest(view, candidates, request)
-        clock.lap("search")
-        return self._reply(request, found, len(candidates), clock)
+        arena = self._arena()
 
-    def _candidates(self, view: View, request: QueryRecords) -> Positions:
+        def verify(slots: NDArray[np.int64]) -> None:
+            self._state.verified.check(self._session, self._row, arena, slots)
+
+        search = Search(self._row.info.configuration, arena, self._state.exact, self._graph(request), verify)
+        outcome = search.nearest(candidates, request.vectors, request.n_results)
+        clock.lap("search")
+        found = [(view.roster.ordinals[positions], distances) for positions, distances in outcome.found]
+        if request.max_distance is not None:
+            near = [distances <= request.max_distance for _, distances in found]
+            found = [(chosen[kept], distances[kept]) for (chosen, distances), kept in zip(found, near, strict=True)]
+        return self._reply(request, replace(outcome, found=found), candidates.count, clock)
+
+    def _graph(self, request: QueryRecords) -> Graph | None:
+        return None if request.exact else self._state.graph(self._session, self._row)
+
+    def _candidates(self, view: View, request: QueryRecords) -> Candidates:
         within = None
         if request.ids is not None:
             known = log.find(self._session, self._row, request.ids)
@@ -163,34 +182,26 @@ class Reader:
                     f"Error finding id: {preview(missing)} is not in the collection; leave it out of ids"
                 )
             within = view.roster.positions(np.fromiter(known.values(), np.int64, len(known)))
-        return matching(self._session, self._row, view, request.filter, within)
+        elif request.filter is None:
+            return Candidates.everything(view.roster)
+        return Candidates.of(view.roster, matches(self._session, self._row, view, request.filter, within))
 
-    def _nearest(
-        self, view: View, candidates: Positions, request: QueryRecords
-    ) -> list[tuple[Ordinals, NDArray[np.float32]]]:
-        arena = self._arena()
-        lengths = self._state.exact.extend(arena)
-        slots = view.roster.slots[candidates]
-        found = self._state.exact.nearest(arena, lengths, slots, request.vectors, request.n_results)
-        ordinals = view.roster.ordinals[candidates]
-        results = [(ordinals[chosen], distances) for chosen, distances in found]
-        if request.max_distance is not None:
-            near = [distances <= request.max_distance for _, distances in results]
-            results = [(chosen[kept], distances[kept]) for (chosen, distances), kept in zip(results, near, strict=True)]
-        return results
-
-    def _reply(
-        self, request: QueryRecords, found: list[tuple[Ordinals, NDArray[np.float32]]], matches: int, clock: _Clock
-    ) -> QueryReply:
-        batches = self._batches([ordinals for ordinals, _ in found], request.include)
+    def _reply(self, request: QueryRecords, outcome: Outcome, matching: int, clock: _Clock) -> QueryReply:
+        batches = self._batches([ordinals for ordinals, _ in outcome.found], request.include)
         clock.lap("fetch")
         explanation = None
         if request.explain:
-            chosen = plan.choose(self._row.records, matches)
+            chosen = outcome.plan
             explanation = Explanation(
-                chosen.name, chosen.reason, self._row.records, matches, matches, self._row.info.head, clock.seconds
+                chosen.name,
+                chosen.reason,
+                self._row.records,
+                matching,
+                outcome.compared,
+                self._row.info.head,
+                clock.seconds,
             )
-        return QueryReply(batches, [distances.tolist() for _, distances in found], explanation)
+        return QueryReply(batches, [distances.tolist() for _, distances in outcome.found], explanation)
 
     def _batches(self, lists: list[Ordinals], include: frozenset[Field]) -> list[RecordBatch]:
         """Fetch several lists of records, each record once."""

@@ -10,12 +10,14 @@ from pathlib import Path
 import apsw
 
 from ochre.errors import CorruptError, FormatVersionError
+from ochre.local import acknowledged
+from ochre.local.acknowledged import Acknowledged
 
 APPLICATION_ID = 0x4F434852  # "OCHR", at byte 68 of the file
 FORMAT_VERSION = 1
 
 ORDINAL_BITS = 40
-"""A record's key is its collection's key shifted by so many bits, plus its ordinal."""
+"""A record's key is its collection's key shifted by so many bits, plus its ordinal; an extent's likewise."""
 
 MAX_ORDINAL = (1 << ORDINAL_BITS) - 1
 MAX_COLLECTION_KEY = (1 << (62 - ORDINAL_BITS)) - 1
@@ -45,6 +47,7 @@ CREATE TABLE collections (
   next_ordinal INTEGER NOT NULL DEFAULT 0,
   next_slot INTEGER NOT NULL DEFAULT 0,
   records INTEGER NOT NULL DEFAULT 0,
+  tail BLOB NOT NULL DEFAULT x'',
   head INTEGER NOT NULL DEFAULT 0,
   UNIQUE (database, name)
 ) STRICT;
@@ -68,6 +71,28 @@ CREATE TABLE changes (
   last INTEGER NOT NULL,
   PRIMARY KEY (collection, sequence)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE segments (
+  collection INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  slots INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY (collection, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE extents (
+  key INTEGER PRIMARY KEY,
+  checksums BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE commits (
+  number INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO commits VALUES (0);
 """
 
 _IDENTITY = """
@@ -83,11 +108,11 @@ def ensure(connection: apsw.Connection, folder: Path) -> None:
         FormatVersionError: the file was written by a later release, or by another program.
         CorruptError: the file is new, and the folder holds vectors of a database that is gone.
     """
-    if _version(connection, folder) == FORMAT_VERSION:
+    if version(connection, folder) == FORMAT_VERSION:
         return
     try:
         connection.execute("BEGIN IMMEDIATE")
-        if _version(connection, folder) != FORMAT_VERSION:  # no other process was faster
+        if version(connection, folder) != FORMAT_VERSION:  # no other process was faster
             _check_deserted(folder)
             connection.execute(_TABLES)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -102,24 +127,31 @@ def ensure(connection: apsw.Connection, folder: Path) -> None:
 
 
 def _check_deserted(folder: Path) -> None:
-    """Refuse to start anew beside vectors that belong to a lost file: the next step would be to clean them up."""
-    if next((folder / "vectors").glob("*.f32"), None) is not None:
+    """Refuse to start anew where a database was: the next step would be to clean up what is left of it."""
+    left = "vectors" if next((folder / "vectors").glob("*.f32"), None) is not None else ""
+    left = left or (acknowledged.FILE_NAME if Acknowledged(folder).read() else "")
+    if left:
         raise CorruptError(
-            f"{folder} holds vectors, but ochre.sqlite3 is missing or empty: restore it from a backup; "
+            f"{folder} holds {left}, but ochre.sqlite3 is missing or empty: restore it from a backup; "
             "to start anew, choose another folder or remove this one"
         )
 
 
-def _version(connection: apsw.Connection, folder: Path) -> int:
+def version(connection: apsw.Connection, folder: Path) -> int:
+    """Return the version of the format of a file, 0 for one that is empty.
+
+    Raises:
+        FormatVersionError: a later release wrote it, or another program.
+    """
     # In one statement: between two of them another process might create the tables.
-    application, version, tables = connection.execute(_IDENTITY).get
-    if not application and not version and not tables:
+    application, number, tables = connection.execute(_IDENTITY).get
+    if not application and not number and not tables:
         return 0
     if application != APPLICATION_ID:
         raise FormatVersionError(f"ochre.sqlite3 in {folder} was written by another program; choose another folder")
-    if version > FORMAT_VERSION:
+    if number > FORMAT_VERSION:
         raise FormatVersionError(
-            f"the database at {folder} has format {version}, this release reads formats up to {FORMAT_VERSION}; "
+            f"the database at {folder} has format {number}, this release reads formats up to {FORMAT_VERSION}; "
             "install a newer release of ochre"
         )
-    return int(version)
+    return int(number)

@@ -16,6 +16,7 @@ import apsw
 
 if TYPE_CHECKING:
     from ochre.local.catalog import CollectionRow
+    from ochre.local.segments import Segment
 
 
 class Session:
@@ -23,6 +24,7 @@ class Session:
 
     Attributes:
         collections: rows of the catalog read through this session, valid for its current snapshot.
+        segments: published segments by kind, by the key of their collection; likewise.
         wal_pages: length of the WAL after this session's last commit.
     """
 
@@ -32,6 +34,7 @@ class Session:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self.collections: dict[UUID, CollectionRow] = {}
+        self.segments: dict[int, dict[str, Segment]] = {}
         self.wal_pages = 0
         self._version = -1
         self._patience = _Patience(patience)
@@ -57,12 +60,21 @@ class Session:
         if self.connection.in_transaction:
             self.execute(how)
 
+    def leave_files(self) -> None:
+        """Let closing the connection neither fold the WAL into the file nor remove it."""
+        self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
     def refresh(self) -> None:
         """Drop the caches if anybody committed since the last call. Within a transaction it also fixes the snapshot."""
         version = self.execute("PRAGMA data_version").get
         if version != self._version:
             self._version = version
-            self.collections.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Drop the caches: this session has written."""
+        self.collections.clear()
+        self.segments.clear()
 
     def _note_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self.wal_pages = pages

@@ -1,33 +1,45 @@
-"""A collection's derived state in this process: roster, columns and lengths, with the sequence number they reflect.
+"""A collection's derived state in this process: what is made of its records, with the sequence number it reflects.
 
 The lock is held while the state catches up and while masks are made of it, never during a scan of vectors or text.
-What leaves the lock is immutable: a roster, masks, an array of lengths.
+What leaves the lock is immutable: a roster, masks, a view of the text index, an array of lengths.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ochre.local import log
+from ochre.errors import CorruptError
+from ochre.local import archive, log, segments
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
+from ochre.local.extents import Verified
 from ochre.local.index.base import Change, DerivedIndex, Ordinals
 from ochre.local.index.columns import Columns
 from ochre.local.index.exact import Exact
+from ochre.local.index.graph import Graph
 from ochre.local.index.roster import Mask, Positions, Roster
+from ochre.local.index.text import TextIndex, TextView
+from ochre.local.index.trigrams import unpacked
+from ochre.local.segments import Segment
 from ochre.local.session import Session
 from ochre.model.filters import And, DocumentLeaf, Filter, MetadataLeaf, Not, Or, leaves
 from ochre.model.requests import OrderKey
+
+LOGGER = logging.getLogger("ochre.index")
 
 _COMPACT_ABOVE = 10_000  # deleted records in the roster, when they outnumber the others, that make it worth a rebuild
 
 
 class StaleSnapshotError(Exception):
     """The snapshot is older than the state, which another thread moved on: take a new snapshot."""
+
+
+OnDamage = Callable[[CollectionRow, Segment], None]
 
 
 class View:
@@ -38,25 +50,34 @@ class View:
         masks: where each part of the filter that asks for metadata alone holds, by the part's `id` (parts about 1 and
             about True are equal); the largest such parts are there.
         order: per key of the ordering, the ranks of all positions.
+        text: what the text index knows.
     """
 
-    def __init__(self, roster: Roster, masks: dict[int, Mask], order: list[Positions]) -> None:
+    def __init__(self, roster: Roster, masks: dict[int, Mask], order: list[Positions], text: TextView) -> None:
         self.roster = roster
         self.masks = masks
         self.order = order
+        self.text = text
 
 
 class CollectionState:
     """The derived state of one collection."""
 
-    def __init__(self, folder: Path, row: CollectionRow) -> None:
+    def __init__(self, folder: Path, row: CollectionRow, on_damage: OnDamage = lambda _row, _segment: None) -> None:
+        """Begin empty; `on_damage` is told of a published segment that cannot be used."""
         self._folder = folder
+        self._on_damage = on_damage
         self._lock = threading.RLock()
         self._applied = -1
         self._roster = Roster.of(np.empty(0, np.int64), np.empty(0, np.int64))
         self._columns = Columns()
-        self._indexes: list[DerivedIndex] = [self._columns]
+        self._text = TextIndex()
+        self._indexes: list[DerivedIndex] = [self._columns, self._text]
         self._arena: Arena | None = None
+        self._opening = threading.Lock()
+        self._graph: tuple[str, Graph | None] = ("", None)  # by the name of its segment
+        self._adopted = ""  # the name of the text index's segment
+        self.verified = Verified()
         self.exact = Exact(row.info.configuration.space)
 
     def arena(self, row: CollectionRow) -> Arena:
@@ -81,10 +102,56 @@ class CollectionState:
         source = _SnapshotSource(session, row)
         with self._lock:
             self._catch_up(session, row, source)
+            if filter_ is not None and any(isinstance(leaf, DocumentLeaf) for leaf in leaves(filter_)):
+                self._take_up_text(session, row)
             self._columns.load([*wanted, *(key.key for key in order_by)], source)
             masks = {id(part): self._columns.mask(part) for part in _metadata_parts(filter_)}
             order = [self._columns.column(key.key).ranks() for key in order_by]
-            return View(self._roster, masks, order)
+            return View(self._roster, masks, order, self._text.view)
+
+    def _take_up_text(self, session: Session, row: CollectionRow) -> None:
+        """Answer from the published text index, if that is not done already and the change log reaches back to it."""
+        segment = segments.published(session, row).get("text")
+        if segment is None or segment.name == self._adopted:
+            return
+        runs = log.changes_since(session, row, segment.sequence)
+        if runs is None:
+            return
+        self._adopted = segment.name
+        path = segments.folder_of(self._folder, row.info.id) / segment.name
+        try:
+            parts = unpacked(archive.open_archive(path, "text", segment.digest).arrays)
+        except (CorruptError, OSError) as error:
+            self._report(row, segment, error)
+        else:
+            self._text.adopt(parts, _union(runs), self._roster)
+
+    def graph(self, session: Session, row: CollectionRow) -> Graph | None:
+        """Return the vector index that is published for the session's snapshot, None if there is none to use."""
+        segment = segments.published(session, row).get("graph")
+        if segment is None:
+            return None
+        name, graph = self._graph
+        if name != segment.name:
+            with self._opening:
+                name, graph = self._graph
+                if name != segment.name:
+                    graph = self._open_graph(row, segment)
+                    self._graph = (segment.name, graph)
+        return graph
+
+    def _open_graph(self, row: CollectionRow, segment: Segment) -> Graph | None:
+        path = segments.folder_of(self._folder, row.info.id) / segment.name
+        try:
+            archive.verify(path, segment.digest)
+            return Graph.open(path, row.info.configuration.space)
+        except (CorruptError, OSError, RuntimeError) as error:
+            self._report(row, segment, error)
+            return None
+
+    def _report(self, row: CollectionRow, segment: Segment, error: Exception) -> None:
+        LOGGER.warning("the %s index %s cannot be used and will be built anew: %s", segment.kind, segment.name, error)
+        self._on_damage(row, segment)
 
     def close(self) -> None:
         """Release the arena's handles."""
@@ -92,6 +159,7 @@ class CollectionState:
             if self._arena is not None:
                 self._arena.close()
                 self._arena = None
+            self._graph = ("", None)
 
     def _catch_up(self, session: Session, row: CollectionRow, source: _SnapshotSource) -> None:
         head = row.info.head
@@ -105,6 +173,7 @@ class CollectionState:
             self._roster = Roster.of(*log.slots(session, row, None))
             for index in self._indexes:
                 index.rebuild(self._roster)
+            self._adopted = ""
         else:
             self._apply(session, row, source, _union(runs))
         self._applied = head
@@ -144,5 +213,5 @@ def _metadata_parts(filter_: Filter | None) -> Iterator[Filter]:
 
 def _union(runs: list[tuple[int, int]]) -> Ordinals:
     """Return the ordinals of all runs, ascending, each once."""
-    parts = [np.arange(first, last + 1, dtype=np.int64) for first, last in runs]
+    parts = [np.arange(first, last + 1, dtype=np.int64) for first, last in runs] or [np.empty(0, np.int64)]
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))

@@ -62,10 +62,32 @@ class Hnsw:
     @property
     def threads(self) -> int:
         """The number of threads an operation may use."""
-        return self.num_threads or os.cpu_count() or 1
+        return self.num_threads or _CORES
+
+
+@dataclass(frozen=True, slots=True)
+class Spann:
+    """Settings of inverted lists, for a collection created with a `spann` configuration.
+
+    Attributes:
+        search_nprobe: how many of the lists nearest to a query are looked into.
+        split_threshold: vectors of a list, about.
+    """
+
+    search_nprobe: int = 64
+    split_threshold: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("search_nprobe", "split_threshold"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InvalidTypeError(f"{name} {preview(value)} is not an int: pass a whole number of 1 or more")
+            if not 1 <= value <= _LARGEST:
+                raise InvalidArgumentError(f"{name} is {value!r:.60}: pass a whole number from 1 to {_LARGEST}")
 
 
 _LARGEST = 2**31 - 1
+_CORES = os.cpu_count() or 1
 _WHOLE_NUMBERS = (
     "ef_construction",
     "ef_search",
@@ -99,13 +121,15 @@ class Configuration:
     """A collection's settings.
 
     Attributes:
-        hnsw: the graph's settings.
+        hnsw: the graph's settings; `space` and the numbers of threads and of unindexed records count for lists too.
+        spann: settings of inverted lists, which then take the graph's place; None for a graph.
         embedding_function: the persisted envelope, `{"type": "known", "name": ..., "config": ...}` or
             `{"type": "legacy"}`, or None.
     """
 
     hnsw: Hnsw = Hnsw()
     embedding_function: Mapping[str, Any] | None = None
+    spann: Spann | None = None
 
     @property
     def space(self) -> Space:
@@ -114,7 +138,8 @@ class Configuration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, as it is stored."""
-        return {"hnsw": asdict(self.hnsw), "embedding_function": self.embedding_function}
+        spann = None if self.spann is None else asdict(self.spann)
+        return {"hnsw": asdict(self.hnsw), "embedding_function": self.embedding_function, "spann": spann}
 
     def to_public(self) -> dict[str, Any]:
         """Return what the API reports: the keys of Chroma's `configuration_json`."""
@@ -129,7 +154,7 @@ def parse_configuration(value: object, metadata: Mapping[str, Any] | None = None
 
     Args:
         value: None, or `{"hnsw": {...} | None, "spann": {...} | None, "embedding_function": {...} | None}`; other keys
-            are ignored. Of `spann` only `space` is kept: this engine builds graphs.
+            are ignored. Of `spann`, `space`, `search_nprobe` and `split_threshold` count.
         metadata: the collection's metadata; its legacy `hnsw:*` keys count where `value` has no index settings. They
             are checked in any case.
 
@@ -145,16 +170,18 @@ def parse_configuration(value: object, metadata: Mapping[str, Any] | None = None
     legacy = _legacy_hnsw(metadata)
     envelope = parse_envelope(given.get("embedding_function"))
     explicit = _hnsw(hnsw, "hnsw") if hnsw is not None else _from_spann(spann)
-    return Configuration(legacy if spann is None and explicit == Hnsw() else explicit, envelope)
+    lists = None if spann is None else _spann(_mapping(spann, "configuration['spann']"))
+    return Configuration(legacy if spann is None and explicit == Hnsw() else explicit, envelope, lists)
 
 
 def stored_configuration(value: Mapping[str, Any]) -> Configuration:
     """Build settings from what `Configuration.to_dict` returned."""
-    return Configuration(Hnsw(**value["hnsw"]), value["embedding_function"])
+    spann = value["spann"]
+    return Configuration(Hnsw(**value["hnsw"]), value["embedding_function"], spann if spann is None else Spann(**spann))
 
 
 def update_configuration(current: Configuration, value: object) -> Configuration:
-    """Return `current` with the changes of `modify(configuration=...)`; those of `spann` have no effect here.
+    """Return `current` with the changes of `modify(configuration=...)`; those of `spann` count where it was chosen.
 
     Raises:
         InvalidArgumentError: a field that is unknown or fixed at creation.
@@ -172,9 +199,11 @@ def update_configuration(current: Configuration, value: object) -> Configuration
                 "create another collection and copy the records"
             )
     _check_fields(changes, "hnsw", frozenset(field.name for field in fields(Hnsw)))
-    _check_fields(_mapping(given.get("spann"), "configuration['spann']"), "spann", _SPANN_MUTABLE)
+    lists = _mapping(given.get("spann"), "configuration['spann']")
+    _check_fields(lists, "spann", _SPANN_MUTABLE)
+    spann = current.spann if current.spann is None else _spann(lists, current.spann)
     envelope = parse_envelope(given.get("embedding_function")) or current.embedding_function
-    return Configuration(replace(current.hnsw, **_given(changes)), envelope)
+    return Configuration(replace(current.hnsw, **_given(changes)), envelope, spann)
 
 
 def parse_envelope(value: object) -> Mapping[str, Any] | None:
@@ -218,6 +247,11 @@ def _from_spann(spann: object) -> Hnsw:
     given = _mapping(spann, "configuration['spann']")
     _check_fields(given, "spann", _SPANN_FIELDS)
     return Hnsw(space=given["space"]) if given.get("space") is not None else Hnsw()
+
+
+def _spann(given: Mapping[str, Any], current: Spann | None = None) -> Spann:
+    kept = {name: value for name, value in _given(given).items() if name in {"search_nprobe", "split_threshold"}}
+    return replace(current or Spann(), **kept)
 
 
 def _hnsw(value: object, what: str) -> Hnsw:

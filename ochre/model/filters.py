@@ -3,9 +3,10 @@
 Engines interpret the tree; none of them reads JSON. The grammar:
 
     where          := {"$and": [where...]} | {"$or": [where...]} | {key: scalar} | {key: {operator: operand}}
-    where_document := {"$and": [...]} | {"$or": [...]} | {"$contains" | "$not_contains" | "$regex" | "$not_regex": text}
+    where_document := {"$and": [where_document...]} | {"$or": [where_document...]} | {text operator: text}
 
-with exactly one key an object. The key `#document` of a `where` takes the leaves of `where_document`.
+with exactly one key an object. The text operators are `$contains`, `$icontains`, `$regex` and the same with `$not_`.
+The key `#document` of a `where` takes the leaves of `where_document`.
 
 Meaning (every engine's): numbers compare by value, integers with floats too; a bool, a number and a string are never
 equal; `$contains` on a metadata key asks for an element of the same type in an array; a negative operator is the
@@ -93,6 +94,13 @@ class DocumentContains:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentContainsAnyCase:
+    """The record has a document, and `text` is a substring of it once both are case-folded (`str.casefold`)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentMatches:
     """The record has a document, and `pattern` (RE2 syntax) is found somewhere in it."""
 
@@ -100,7 +108,7 @@ class DocumentMatches:
 
 
 MetadataLeaf = Compare | In | ArrayContains | Exists
-DocumentLeaf = DocumentContains | DocumentMatches
+DocumentLeaf = DocumentContains | DocumentContainsAnyCase | DocumentMatches
 Filter = And | Or | Not | MetadataLeaf | DocumentLeaf
 
 
@@ -197,20 +205,20 @@ class _Parser:
         return self.document_leaf(operator, operand)
 
     def document_leaf(self, operator: str, operand: object) -> Filter:
-        if operator not in {"$contains", "$not_contains", "$regex", "$not_regex"}:
+        negative = operator.startswith("$not_")
+        kind = _DOCUMENT_LEAVES.get(operator.replace("$not_", "$", 1))
+        if kind is None:
             raise self.fail(
-                f"unknown operator {operator!r} for documents: expected $contains, $not_contains, $regex or $not_regex "
-                "(for $eq and the like, keep the value in the metadata)"
+                f"unknown operator {operator!r} for documents: expected one of $contains, $not_contains, $icontains, "
+                "$not_icontains, $regex, $not_regex (for $eq and the like, keep the value in the metadata)"
             )
         if not isinstance(operand, str) or not encodable(operand):
             raise self.fail(f"{operator} takes a string, got {preview(operand)}")
         if not operand and self._min_branches:
             raise self.fail(f"{operator} takes a non-empty string, got ''")
-        leaf: DocumentLeaf = DocumentContains(operand)
-        if operator.endswith("regex"):
+        if kind is DocumentMatches:
             compile_pattern(operand, self.fail)
-            leaf = DocumentMatches(operand)
-        return Not(leaf) if operator.startswith("$not") else leaf
+        return Not(kind(operand)) if negative else kind(operand)
 
     def metadata_leaf(self, key: str, operator: str, operand: object) -> Filter:
         if operator in {"$eq", "$ne"}:
@@ -264,6 +272,11 @@ class _Parser:
         return values
 
 
+_DOCUMENT_LEAVES: dict[str, type[DocumentLeaf]] = {
+    "$contains": DocumentContains,
+    "$icontains": DocumentContainsAnyCase,
+    "$regex": DocumentMatches,
+}
 _ORDERINGS: dict[str, Comparison] = {"$gt": "gt", "$gte": "gte", "$lt": "lt", "$lte": "lte"}
 
 
@@ -306,6 +319,8 @@ def to_where(filter_: Filter | None) -> dict[str, Any] | None:
         return _negated(filter_.part)
     if isinstance(filter_, DocumentContains):
         return {"#document": {"$contains": filter_.text}}
+    if isinstance(filter_, DocumentContainsAnyCase):
+        return {"#document": {"$icontains": filter_.text}}
     if isinstance(filter_, DocumentMatches):
         return {"#document": {"$regex": filter_.pattern}}
     if isinstance(filter_, Exists):
@@ -316,7 +331,13 @@ def to_where(filter_: Filter | None) -> dict[str, Any] | None:
     return {filter_.key: {f"${operator}": filter_.operand}}
 
 
-_NEGATIONS = {"$eq": "$ne", "$in": "$nin", "$contains": "$not_contains", "$regex": "$not_regex"}
+_NEGATIONS = {
+    "$eq": "$ne",
+    "$in": "$nin",
+    "$contains": "$not_contains",
+    "$icontains": "$not_icontains",
+    "$regex": "$not_regex",
+}
 
 
 def _negated(part: Filter) -> dict[str, Any]:

@@ -247,6 +247,19 @@ class ScanReply:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexingStatus:
+    """How far a collection's indexes have come.
+
+    Attributes:
+        total: vectors that were ever written and still take room.
+        pending: those of them that wait for an index to be built; meanwhile they are compared, or read, one by one.
+    """
+
+    total: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """How a query was answered.
 

@@ -145,7 +145,9 @@ def parse_schema(value: object) -> tuple[Schema, Configuration]:
     if given.get("cmek") is not None:
         _refuse_cmek(given["cmek"])
     entries = {"": _entry(given["defaults"], "")}
-    entries |= {str(key): _entry(types, str(key)) for key, types in _mapping(keys, "schema.keys").items()}
+    for key, types in _mapping(keys, "schema.keys").items():
+        entries[str(key)] = _entry(types, str(key))
+        _check_key(str(key), types)
     for key, entry in entries.items():
         for index, (enabled, config) in entry.items():
             _check_index(key, index, config, enabled=enabled)
@@ -222,6 +224,22 @@ def _entry(value: object, key: str) -> Entry:
     return entry
 
 
+def _check_key(key: str, types: Mapping[str, Any]) -> None:
+    """Refuse a key, or a value type of one, that can have no index, whether it is given any or not."""
+    if not key:
+        raise InvalidArgumentError("schema.keys has an empty key: name a key of the metadata, or use schema.defaults")
+    if not key.startswith("#"):
+        return
+    if key not in _BUILT_IN:
+        raise InvalidArgumentError(f"schema key {preview(key)} begins with '#': only {DOCUMENT} and {EMBEDDING} may")
+    own = {_TYPE_OF[index] for index in _BUILT_IN[key]}
+    for kind, indexes in types.items():
+        if indexes is not None and str(kind).removeprefix("#") not in own:
+            raise InvalidArgumentError(
+                f"schema key {key!r} cannot have the value type {preview(kind)}: it has {', '.join(own)}"
+            )
+
+
 def _check_index(key: str, index: str, config: Mapping[str, Any], *, enabled: bool) -> None:
     """Refuse an index where it cannot be; `key` is empty for the defaults."""
     if not key:
@@ -229,10 +247,6 @@ def _check_index(key: str, index: str, config: Mapping[str, Any], *, enabled: bo
             raise InvalidArgumentError(
                 f"{index} cannot be on in the defaults of a schema: name the key that is to have it"
             )
-    elif key.startswith("#") and key not in _BUILT_IN:
-        raise InvalidArgumentError(f"schema key {preview(key)} begins with '#': only {DOCUMENT} and {EMBEDDING} may")
-    elif key in _BUILT_IN and index not in _BUILT_IN[key]:
-        raise InvalidArgumentError(f"schema key {key!r} cannot have a {index}: it has {', '.join(_BUILT_IN[key])}")
     elif key == DOCUMENT and index == "string_inverted_index" and enabled:
         raise InvalidArgumentError(f"schema key {key!r} cannot have a string_inverted_index: use its fts_index")
     elif key != EMBEDDING and index == "vector_index":

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from ochre.engine import Engine
-from ochre.errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from ochre.errors import InvalidArgumentError, NotFoundError, TransactionsNotSupportedError, UnsupportedError
 from ochre.model import requests
 from ochre.model.names import parse_database_name, parse_tenant_name
 from ochre.server.auth import ANYBODY, Principal
@@ -411,9 +411,11 @@ def scan(engine: Engine, call: Call, limits: Limits) -> bodies.ScanReply:  # noq
 
 @operation("GET", f"{COLLECTION}/indexing_status", Access.READ, reply=bodies.IndexingStatus)
 def indexing_status(engine: Engine, call: Call, limits: Limits) -> bodies.IndexingStatus:  # noqa: ARG001
-    """Tell how far the indexes have come: a write is indexed when it returns."""
-    operations = _collection(engine, call).head
-    return bodies.IndexingStatus(1.0, 0, operations, operations)
+    """Tell how many of the vectors ever written an index will still take up; queries compare those one by one."""
+    status = engine.indexing(_collection(engine, call).id)
+    indexed = status.total - status.pending
+    progress = indexed / status.total if status.total else 1.0
+    return bodies.IndexingStatus(progress, status.pending, indexed, status.total)
 
 
 # -- what is not there yet --------------------------------------------------------------------------------------
@@ -421,6 +423,11 @@ def indexing_status(engine: Engine, call: Call, limits: Limits) -> bodies.Indexi
 
 def _not_yet(what: str) -> Callable[[Engine, Call, Limits], NoReturn]:
     def run(engine: Engine, call: Call, limits: Limits) -> NoReturn:  # noqa: ARG001
+        if what.startswith("conditional"):
+            raise TransactionsNotSupportedError(
+                f"{what} is not supported by this server: conditional transactions require the gRPC log implementation "
+                "of Chroma's clusters"
+            )
         raise UnsupportedError(f"{what} is not supported by this server yet")
 
     run.__name__ = what.replace(" ", "_")

@@ -675,6 +675,11 @@ class EngineContract:
             ({"$contains": "本"}, "d"),
             ({"$contains": ""}, "abcde"),
             ({"$not_contains": "red"}, "acdef"),
+            ({"$icontains": "RED"}, "ab"),
+            ({"$icontains": "D W"}, "a"),
+            ({"$icontains": "語"}, "d"),
+            ({"$icontains": ""}, "abcde"),
+            ({"$not_icontains": "rED"}, "cdef"),
             ({"$regex": "^red"}, "b"),
             ({"$regex": "(?i)^red"}, "ab"),
             ({"$regex": "e.*n"}, "a"),
@@ -689,6 +694,25 @@ class EngineContract:
         texts = ["Red wine", "red\npaint", "50%_x", "日本語", "", None]
         write(engine, collection, "add", list("abcdef"), [[0.0]] * 6, documents=texts)
         assert "".join(ids_where(engine, collection, None, where_document)) == expected
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("STRASSE", "ab"),
+            ("straße", "ab"),
+            ("\u03a3", "cd"),
+            ("\u212aelvin", "e"),
+            ("\ufb01n", "f"),
+            ("I", "efg"),
+            ("e", "abefh"),
+            ("é", "hi"),
+            ("\u0301", ""),
+        ],
+    )
+    def test_case_is_ignored_by_folding_it(self, engine: Engine, collection: UUID, text: str, expected: str) -> None:
+        texts = ["Straße", "STRASSE", "\u03bf\u03c2", "\u03bf\u03c3\u03bf", "KELVIN", "FINE", "İ", "é e", "É"]
+        write(engine, collection, "add", list("abcdefghi"), [[0.0]] * 9, documents=texts)
+        assert "".join(ids_where(engine, collection, None, {"$icontains": text})) == expected
 
     @pytest.mark.parametrize("edge", [2**53, 2**53 + 1, 2**63 - 1, -(2**63), 2**62 + 1])
     def test_large_integers_compare_exactly(self, engine: Engine, collection: UUID, edge: int) -> None:
@@ -833,6 +857,12 @@ class EngineContract:
         assert engine.get(GetRecords(collection, ids=ids[::-1])).ids == ids
         assert engine.delete(DeleteRecords(collection, filter=parse_filters({"n": {"$lt": 99_999}}, None))) == count - 1
         assert ids_where(engine, collection) == ["id99999"]
+
+    def test_a_small_collection_waits_for_no_index(self, engine: Engine, filled: UUID) -> None:
+        status = engine.indexing(filled)
+        assert (status.total, status.pending) == (10, 0)
+        with pytest.raises(NotFoundError):
+            engine.indexing(uuid4())
 
     def test_everything_is_there_after_reopening(self, engine: Engine, reopen: Reopen, filled: UUID) -> None:
         engine.create_tenant("acme")

@@ -22,6 +22,7 @@ from ochre.model.filters import (
     ArrayContains,
     Compare,
     DocumentContains,
+    DocumentContainsAnyCase,
     DocumentMatches,
     Exists,
     Filter,
@@ -41,6 +42,7 @@ from ochre.model.requests import (
     Explanation,
     Field,
     GetRecords,
+    IndexingStatus,
     ModifyCollection,
     OrderKey,
     QueryRecords,
@@ -276,6 +278,10 @@ class Oracle:
         more = len(left) > len(batch)
         return ScanReply(_batch(shelf, batch, request.include), Cursor(batch[-1].birth, cursor.until) if more else None)
 
+    def indexing(self, collection: UUID) -> IndexingStatus:
+        """Return that there is nothing to be indexed."""
+        return IndexingStatus(len(_select(self._shelf(collection), None, None)), 0)
+
     def reset(self) -> None:
         """Delete everything and recreate the default tenant and database."""
         if not self._allow_reset:
@@ -379,6 +385,8 @@ def holds(filter_: Filter | None, record: Record) -> bool:
         return not holds(filter_.part, record)
     if isinstance(filter_, DocumentContains):
         return record.document is not None and filter_.text in record.document
+    if isinstance(filter_, DocumentContainsAnyCase):
+        return record.document is not None and filter_.text.casefold() in record.document.casefold()
     if isinstance(filter_, DocumentMatches):
         # Python's own engine, for the patterns that mean the same in both.
         return record.document is not None and re.search(filter_.pattern, record.document) is not None

@@ -91,7 +91,10 @@ def _leaf() -> st.SearchStrategy[dict[str, Any]]:
 
 
 _document_leaf = st.one_of(
-    st.tuples(st.sampled_from(["$contains", "$not_contains"]), st.sampled_from([*WORDS, "e", "d g"])),
+    st.tuples(
+        st.sampled_from(["$contains", "$not_contains", "$icontains", "$not_icontains"]),
+        st.sampled_from([*WORDS, "e", "d g", "BLUE", "S", "SS"]),
+    ),
     st.tuples(
         st.sampled_from(["$regex", "$not_regex"]), st.sampled_from(["^red", "(?i)blue", r"\w+ \w+", "^$", "日.語"])
     ),

@@ -20,6 +20,8 @@ Embeddings = Annotated[
         },
     ),
 ]
+Vector = Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"type": "number"}})]
+"""A vector in an answer."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*[A-Za-z0-9]$"
 Name = Annotated[
     str,
@@ -254,7 +256,7 @@ class GetReply(Struct):
     """Columns of records; null for what was not asked for."""
 
     ids: list[str]
-    embeddings: list[list[float]] | None
+    embeddings: list[Vector] | None
     documents: list[str | None] | None
     uris: list[str | None] | None
     metadatas: list[dict[str, Any] | None] | None
@@ -277,7 +279,7 @@ class QueryReply(Struct):
     """Columns of records, one inner list a query, nearest first; a null distance is beyond float32."""
 
     ids: list[list[str]]
-    embeddings: list[list[list[float]]] | None
+    embeddings: list[list[Vector]] | None
     documents: list[list[str | None]] | None
     uris: list[list[str | None]] | None
     metadatas: list[list[dict[str, Any] | None]] | None
@@ -299,7 +301,7 @@ class Deleted(Struct):
 
 
 class IndexingStatus(Struct):
-    """How far the indexes have come: operations in the collection's log."""
+    """How far the vector index has come: vectors that were ever written."""
 
     op_indexing_progress: float
     num_unindexed_ops: int

@@ -18,6 +18,16 @@ from ochre.model.filters import to_where
 from ochre.model.schema import stored_schema
 from ochre.model.vectors import Matrix, SparseVector
 from ochre.wire import bodies
+from ochre.wire.rows import from_json
+
+AboutRecords = (
+    requests.WriteRecords
+    | requests.DeleteRecords
+    | requests.GetRecords
+    | requests.QueryRecords
+    | requests.CountRecords
+    | requests.ScanRecords
+)
 
 encode = msgspec.json.Encoder().encode
 
@@ -29,6 +39,8 @@ def create_collection(request: requests.CreateCollection) -> bodies.CreateCollec
     """Say which collection to create."""
     default = request.schema == type(request.schema)()
     configuration: Any = request.configuration.to_dict()  # checking its shape is the server's part
+    if configuration["spann"] is not None:  # a request names one kind of index
+        configuration["spann"]["space"] = configuration.pop("hnsw")["space"]
     return bodies.CreateCollection(
         request.name,
         _kept(request.metadata),
@@ -101,6 +113,13 @@ def scan_records(request: requests.ScanRecords) -> bodies.ScanRecords:
     return bodies.ScanRecords(
         where=to_where(request.filter), batch_size=request.batch_size, include=include, cursor=cursor
     )
+
+
+def weight(request: AboutRecords) -> int:
+    """Return about how many bytes the body of a request has."""
+    ids, vectors = getattr(request, "ids", None) or (), getattr(request, "vectors", None)
+    documents = getattr(request, "documents", None) or ()
+    return 40 * len(ids) + (0 if vectors is None else 2 * vectors.nbytes) + sum(map(len, filter(None, documents)))
 
 
 def _embeddings(request: requests.WriteRecords) -> msgspec.Raw:
@@ -192,8 +211,9 @@ def _batch(ids: list[str], vectors: Any, documents: Any, metadatas: Any, uris: A
     )
 
 
-def _matrix(rows: list[list[float]]) -> Matrix:
-    return np.array(rows, np.float32) if rows else np.empty((0, 0), np.float32)
+def _matrix(rows: Sequence[msgspec.Raw]) -> Matrix:
+    found = [row for row in map(from_json, rows) if row is not None]
+    return np.stack(found) if found else np.empty((0, 0), np.float32)
 
 
 def _read(metadata: dict[str, Any] | None) -> dict[str, Any] | None:

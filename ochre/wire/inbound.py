@@ -6,8 +6,6 @@ Chroma tells them apart.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -26,13 +24,15 @@ from ochre.model.schema import with_schema
 from ochre.model.text import preview
 from ochre.model.vectors import Matrix, SparseVector, parse_matrix
 from ochre.wire import bodies
+from ochre.wire.rows import from_base64, from_json
 
 Body = TypeVar("Body")
+Text = TypeVar("Text", bytes, msgspec.Raw)
 
 _TEXTS = re.compile(rb'\s*\[(?:\s*null\s*,)*\s*"')
 """The beginning of an array of texts and nulls, a text among them."""
 
-_rows = msgspec.json.Decoder(list[list[float] | None])
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _texts = msgspec.json.Decoder(list[str | None])
 
 
@@ -46,7 +46,7 @@ def decoder(shape: type[Body]) -> Callable[[bytes], Body]:
     return lambda text: _decoded(decode, text)
 
 
-def _decoded(decode: Callable[[bytes], Body], text: bytes) -> Body:
+def _decoded(decode: Callable[[Text], Body], text: Text) -> Body:
     try:
         return decode(text)
     except msgspec.ValidationError as error:
@@ -159,9 +159,9 @@ def _embeddings(raw: msgspec.Raw, count: int, *, required: bool) -> tuple[Matrix
         return None, None
     rows: list[Any]
     if _TEXTS.match(text):
-        rows = [None if item is None else _from_base64(item) for item in _decoded(_texts.decode, text)]
+        rows = [None if item is None else from_base64(item) for item in _decoded(_texts.decode, text)]
     else:
-        rows = _decoded(_rows.decode, text)
+        rows = [_decoded(from_json, row) for row in _decoded(_rows.decode, text)]
     if not rows and not required:
         return None, None  # chroma-go's way to say that there are none
     check_count(len(rows), "embeddings", count)
@@ -175,18 +175,6 @@ def _embeddings(raw: msgspec.Raw, count: int, *, required: bool) -> tuple[Matrix
         return vectors, None
     numbers = iter(range(len(there)))
     return vectors, [None if row is None else next(numbers) for row in rows]
-
-
-def _from_base64(text: str) -> np.ndarray[Any, Any]:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidArgumentError(f"embeddings holds {preview(text)}, which is not base64: {error}") from error
-    if not data or len(data) % 4:
-        raise InvalidArgumentError(
-            f"embeddings holds {len(data)} bytes in base64: expected little-endian float32, 4 bytes a number"
-        )
-    return np.frombuffer(data, "<f4")
 
 
 def metadata_column(

@@ -9,6 +9,7 @@ from typing import Any
 from ochre.model import requests
 from ochre.model.vectors import SparseVector
 from ochre.wire import bodies
+from ochre.wire.rows import to_json
 
 
 def database(value: requests.Database) -> bodies.Database:
@@ -36,7 +37,7 @@ def get_reply(batch: requests.RecordBatch, include: Sequence[str]) -> bodies.Get
     """Show records."""
     return bodies.GetReply(
         batch.ids,
-        None if batch.vectors is None else batch.vectors.tolist(),
+        None if batch.vectors is None else to_json(batch.vectors),
         batch.documents,
         batch.uris,
         _metadatas(batch.metadatas),
@@ -50,7 +51,7 @@ def query_reply(reply: requests.QueryReply, include: Sequence[str]) -> bodies.Qu
     explanation = reply.explanation
     return bodies.QueryReply(
         ids=[batch.ids for batch in batches],
-        embeddings=[_there(b.vectors).tolist() for b in batches] if "embeddings" in include else None,
+        embeddings=[to_json(_there(b.vectors)) for b in batches] if "embeddings" in include else None,
         documents=[_there(b.documents) for b in batches] if "documents" in include else None,
         uris=[_there(b.uris) for b in batches] if "uris" in include else None,
         metadatas=[_there(_metadatas(b.metadatas)) for b in batches] if "metadatas" in include else None,

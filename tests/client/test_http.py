@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 import ochre
@@ -32,6 +34,7 @@ from ochre.remote._sync import transport as transport_module
 from ochre.remote._sync.transport import Transport
 from ochre.remote.address import headers_for, server_url, verify_of
 from ochre.server.keys import KeyStore
+from ochre.wire import client_side
 from tests.client.conftest import Letters, everything, fill
 from tests.server.live import live
 
@@ -307,6 +310,73 @@ def test_a_key_opens_the_door_for_tasks_too(guarded: tuple[str, KeyStore]) -> No
         asyncio.run(user("other"))
 
 
+def _place(url: str, key: str, **named: str) -> tuple[str, str]:
+    with ochre.HttpClient(url, api_key=key, **named) as client:
+        assert client.count_collections() == 0
+        return client.tenant, client.database
+
+
+def _place_of_tasks(url: str, key: str, **named: str) -> tuple[str, str]:
+    async def place() -> tuple[str, str]:
+        async with ochre.AsyncHttpClient(url, api_key=key, **named) as client:
+            assert await client.count_collections() == 0
+            return client.tenant, client.database
+
+    return asyncio.run(place())
+
+
+@pytest.mark.parametrize("place_of", [_place, _place_of_tasks])
+@pytest.mark.parametrize(
+    ("limits", "named", "place"),
+    [
+        ({}, {}, ("default_tenant", "default_database")),
+        ({}, {"tenant": "acme", "database": "letters"}, ("acme", "letters")),
+        ({"tenant": "acme", "database": "letters"}, {}, ("acme", "letters")),
+        ({"tenant": "acme", "database": "letters"}, {"database": "letters"}, ("acme", "letters")),
+        ({"tenant": "acme"}, {"database": "letters"}, ("acme", "letters")),
+        ({"tenant": "default_tenant"}, {}, ("default_tenant", "default_database")),
+    ],
+)
+def test_a_client_works_where_its_key_leads_unless_another_place_is_named(
+    guarded: tuple[str, KeyStore],
+    place_of: Callable[..., Any],
+    limits: dict[str, str],
+    named: dict[str, str],
+    place: tuple[str, str],
+) -> None:
+    url, keys = guarded
+    _acme(url, keys)
+    _, secret = keys.create("bob", "read", **limits)
+    assert place_of(url, secret, **named) == place
+
+
+@pytest.mark.parametrize("place_of", [_place, _place_of_tasks])
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"tenant": "other"}, "Tenant other does not match acme from the server"),
+        ({"tenant": "default_tenant"}, "Tenant default_tenant does not match acme"),
+        ({"tenant": "acme", "database": "bills"}, "Database bills does not match letters from the server"),
+    ],
+)
+def test_a_place_that_the_key_does_not_lead_to_is_refused(
+    guarded: tuple[str, KeyStore], place_of: Callable[..., Any], named: dict[str, str], words: str
+) -> None:
+    url, keys = guarded
+    _acme(url, keys)
+    _, secret = keys.create("bob", "read", tenant="acme", database="letters")
+    with pytest.raises(PermissionDeniedError, match=words):
+        place_of(url, secret, **named)
+
+
+def _acme(url: str, keys: KeyStore) -> None:
+    _, secret = keys.create("root", "admin")
+    with ochre.HttpClient(url, api_key=secret) as client:
+        admin = ochre.AdminClient(client)
+        admin.create_tenant("acme")
+        admin.create_database("letters", "acme")
+
+
 def test_which_certificates_are_trusted_is_the_settings_affair(tmp_path: Path) -> None:
     assert verify_of(Settings()) is True
     assert verify_of(ForeignSettings(chroma_server_ssl_verify=False)) is False
@@ -373,6 +443,33 @@ def test_a_write_whose_connection_broke_is_not_sent_again(monkeypatch: pytest.Mo
     with pytest.raises(UnreachableError, match="http://server does not answer"):
         fake.transport.request("POST", "/things")
     assert fake.answers == [200]
+
+
+def test_the_json_of_a_large_call_is_not_made_or_read_on_the_event_loop(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, threading.Thread] = {}
+    for name in ("write_records", "record_batch"):
+        function = getattr(client_side, name)
+
+        def noting(value: Any, name: str = name, function: Callable[[Any], Any] = function) -> Any:
+            threads[name] = threading.current_thread()
+            return function(value)
+
+        monkeypatch.setattr(client_side, name, noting)
+
+    async def calls(count: int) -> set[bool]:
+        async with ochre.AsyncHttpClient(url) as client:
+            things = await client.create_collection(f"of-{count}", embedding_function=None)
+            await things.add([str(n) for n in range(count)], embeddings=np.ones((count, 100)))
+            found = await things.get(include=["embeddings"])
+            assert found["embeddings"].shape == (count, 100)
+            await client.delete_collection(things.name)
+        return {thread is threading.current_thread() for thread in threads.values()}
+
+    assert asyncio.run(calls(2)) == {True}
+    assert asyncio.run(calls(1000)) == {False}
+    assert set(threads) == {"write_records", "record_batch"}
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import apsw
 import numpy as np
 import pytest
 
-from ochre.local import schema
+from ochre.local import pages, schema
 from ochre.local.engine import LocalEngine
 from ochre.model.requests import CountRecords, GetRecords, WriteRecords
 from tests.formats import make
@@ -122,7 +122,7 @@ def test_a_folder_is_copied_while_others_write_by_sqlite_first_and_vectors_after
     make.fill(engine)
     expected = make.describe(engine)
     (tmp_path / "copy").mkdir()
-    connection = apsw.Connection(str(tmp_path / "db" / "ochre.sqlite3"))
+    connection = pages.connect(str(tmp_path / "db" / "ochre.sqlite3"))
     connection.execute("VACUUM INTO ?", (str(tmp_path / "copy" / "ochre.sqlite3"),))
     connection.close()
     for info in engine.list_collections("acme", "stock"):

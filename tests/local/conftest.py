@@ -11,7 +11,10 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from ochre.local import archive, catalog, log, segments
 from ochre.local.engine import LocalEngine
+from ochre.local.index import trigrams
+from ochre.local.segments import Segment
 from ochre.model.configuration import Configuration, Hnsw
 from ochre.model.requests import CreateCollection, WriteRecords
 
@@ -35,6 +38,24 @@ def add(engine: LocalEngine, collection: UUID, numbers: range | list[int], kind:
     documents = [f"document {n}" for n in numbers]
     metadatas = [{"n": n, "even": n % 2 == 0} for n in numbers]
     engine.write(WriteRecords(collection, kind, ids, vectors_of(numbers), documents, metadatas))
+
+
+def text_index(engine: LocalEngine, collection: UUID, part_bytes: int = 200) -> tuple[archive.Arrays, int]:
+    """Index the documents of a collection as they are; return the arrays and the change they reflect."""
+    with engine._file.read() as session:
+        row = catalog.get_collection(session, collection)
+        documents = log.documents(session, row, log.slots(session, row, None)[0])
+        return trigrams.packed(trigrams.build(documents, part_bytes)), row.info.head
+
+
+def publish_text(engine: LocalEngine, collection: UUID, arrays: archive.Arrays, sequence: int) -> Path:
+    with engine._file.write() as session:
+        row = catalog.get_collection(session, collection)
+        path = segments.folder_of(engine._folder, collection) / segments.fresh_name("text")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = archive.write(path, "text", arrays, {}, sync=False)
+        segments.publish(session, row, Segment("text", path.name, sequence, row.next_slot, digest))
+    return path
 
 
 @pytest.fixture

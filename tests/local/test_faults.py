@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ochre.errors import CorruptError, FormatVersionError, InvalidDimensionError, StorageError, StorageFullError
+from ochre.local import pages
 from ochre.local.arena import HEADER_BYTES, arena_path
 from ochre.local.engine import LocalEngine
 from ochre.model.filters import parse_filters
@@ -139,7 +140,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(tmp_path: Path, run_script, l
 
 
 def test_a_torn_log_write_is_rolled_back(tmp_path: Path) -> None:
-    """Cutting the write-ahead log anywhere leaves a database with whole calls only."""
+    """Cutting a write-ahead log that is not on the disk yet leaves a database with whole calls only."""
     engine = LocalEngine.open(tmp_path / "db")
     collection = make_collection(engine)
     for first in range(0, 50, 5):
@@ -154,6 +155,7 @@ def test_a_torn_log_write_is_rolled_back(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "torn", ignore_errors=True)
         shutil.copytree(tmp_path / "copy", tmp_path / "torn")
         (tmp_path / "torn" / "ochre.sqlite3-shm").unlink(missing_ok=True)
+        (tmp_path / "torn" / "ochre.commits").unlink()  # nothing was acknowledged
         (tmp_path / "torn" / "ochre.sqlite3-wal").write_bytes(whole[:cut])
         torn = LocalEngine.open(tmp_path / "torn")
         names = [info.id for info in torn.list_collections("default_tenant", "default_database")]
@@ -231,7 +233,7 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
 
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
     LocalEngine.open(tmp_path).close()
-    connection = apsw.Connection(str(tmp_path / "ochre.sqlite3"))
+    connection = pages.connect(str(tmp_path / "ochre.sqlite3"))
     connection.execute("PRAGMA user_version=99")
     connection.close()
     with pytest.raises(FormatVersionError, match="format 99.*newer release"):

@@ -17,6 +17,7 @@ from ochre.model.filters import (
     ArrayContains,
     Compare,
     DocumentContains,
+    DocumentContainsAnyCase,
     DocumentMatches,
     Exists,
     In,
@@ -56,6 +57,8 @@ A, B = Compare("a", "eq", 1), Compare("b", "eq", 2)
         ({"#id": "x"}, Compare("#id", "eq", "x")),
         ({"#document": {"$contains": "x"}}, DocumentContains("x")),
         ({"#document": {"$not_contains": "x"}}, Not(DocumentContains("x"))),
+        ({"#document": {"$icontains": "X"}}, DocumentContainsAnyCase("X")),
+        ({"#document": {"$not_icontains": "X"}}, Not(DocumentContainsAnyCase("X"))),
         ({"#document": {"$regex": "^x"}}, DocumentMatches("^x")),
         ({"#document": {"$not_regex": "x"}}, Not(DocumentMatches("x"))),
         ({"$and": [{"a": 1}, {"b": 2}]}, And((A, B))),
@@ -74,6 +77,8 @@ def test_a_where_becomes_a_tree(where: Any, tree: Any) -> None:
     [
         ({"$contains": "x"}, DocumentContains("x")),
         ({"$not_contains": "x"}, Not(DocumentContains("x"))),
+        ({"$icontains": "X"}, DocumentContainsAnyCase("X")),
+        ({"$not_icontains": "X"}, Not(DocumentContainsAnyCase("X"))),
         ({"$regex": "x+"}, DocumentMatches("x+")),
         ({"$not_regex": "x+"}, Not(DocumentMatches("x+"))),
         (
@@ -133,7 +138,7 @@ def test_both_arguments_are_joined_and_none_is_no_filter() -> None:
         ({"a": {"$in": [[1]]}}, "takes a str, int, float or bool"),
         ({"a": {"$contains": ["x"]}}, "[$]contains takes a str, int, float or bool"),
         ({"a": {"$exists": 1}}, "[$]exists takes true or false, got 1"),
-        ({"#document": "x"}, "unknown operator '[$]eq' for documents: expected [$]contains"),
+        ({"#document": "x"}, "unknown operator '[$]eq' for documents: expected one of [$]contains"),
         ({"#document": {"$contains": 1}}, "[$]contains takes a string, got 1"),
         ({"#document": {"$contains": ""}}, "non-empty string"),
         ({"#document": {"$regex": "("}}, "does not compile.*missing.*no look-around"),
@@ -190,6 +195,7 @@ def test_nesting_has_an_end() -> None:
         ({"$or": []}, Or(())),
         ({"$and": [{"a": 1}]}, And((A,))),
         ({"#document": {"$contains": ""}}, DocumentContains("")),
+        ({"#document": {"$icontains": ""}}, DocumentContainsAnyCase("")),
         ({"#document": {"$regex": ""}}, DocumentMatches("")),
     ],
 )

@@ -17,17 +17,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from ochre.engine import Engine
-from ochre.errors import OchreError
-from ochre.local import catalog, log, state
+from ochre.errors import NotFoundError, OchreError
+from ochre.local import catalog, log, matching, state
 from ochre.local.engine import LocalEngine
 from ochre.local.index.columns import Columns
 from ochre.local.index.roster import Roster
+from ochre.local.index.trigrams import TextSegment
 from ochre.local.state import CollectionState
 from ochre.model.filters import ArrayContains, Compare, Exists, MetadataLeaf
 from ochre.model.requests import DeleteRecords, WriteRecords
 from ochre.settings import Settings
 from ochre.testing import strategies
 from ochre.testing.machine import EngineMachine, handles
+from tests.local.conftest import publish_text, text_index
 
 
 class LocalMachine(EngineMachine):
@@ -35,7 +37,15 @@ class LocalMachine(EngineMachine):
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
+        self._limits = ExitStack()
+        self.limit(matching, "_FEW", -1)
+        self.limit(matching, "READING", 1_000_000)
+        self._segments: dict[UUID, tuple[list[TextSegment], int]] = {}
         super().__init__()
+
+    def limit(self, module: Any, name: str, value: int) -> None:
+        """Set a limit of a module for this run."""
+        self._limits.enter_context(mock.patch.object(module, name, value))
 
     def open_handle(self) -> LocalEngine:
         return LocalEngine.open(Path(self._folder.name) / "db", self.options)
@@ -46,6 +56,7 @@ class LocalMachine(EngineMachine):
 
     def close_all(self) -> None:
         self._folder.cleanup()
+        self._limits.close()
 
     @rule(
         handle=handles,
@@ -65,6 +76,16 @@ class LocalMachine(EngineMachine):
         full = OSError(errno.ENOSPC, "No space left on device")
         with mock.patch.object(catalog, "save_progress", side_effect=full), suppress(OchreError):
             operation(request)
+
+    @rule(handle=handles, collection=EngineMachine.collections, fresh=st.booleans())
+    def a_text_index_is_published(self, handle: int, collection: UUID, fresh: bool) -> None:
+        """One of the records as they are, or an older one."""
+        engine = self.engines[handle]
+        assert isinstance(engine, LocalEngine)
+        with suppress(NotFoundError):
+            if fresh or collection not in self._segments:
+                self._segments[collection] = text_index(engine, collection, part_bytes=30)
+            publish_text(engine, collection, *self._segments[collection])
 
     @rule(handle=handles)
     def what_was_derived_is_what_the_records_say(self, handle: int) -> None:
@@ -112,18 +133,10 @@ class CrampedMachine(LocalMachine):
     options = Settings(synchronous="off", max_open_collections=2)
 
     def __init__(self) -> None:
-        self._limits = ExitStack()
-        for module, name, value in (
-            (log, "RETAINED_CHANGES", 3),
-            (log, "_PURGE_EVERY", 2),
-            (state, "_COMPACT_ABOVE", 1),
-        ):
-            self._limits.enter_context(mock.patch.object(module, name, value))
         super().__init__()
-
-    def close_all(self) -> None:
-        super().close_all()
-        self._limits.close()
+        self.limit(log, "RETAINED_CHANGES", 3)
+        self.limit(log, "_PURGE_EVERY", 2)
+        self.limit(state, "_COMPACT_ABOVE", 1)
 
 
 TestLocalEngine = LocalMachine.TestCase

@@ -615,11 +615,18 @@ def test_records_of_a_collection_that_is_not_there(
         ("GET", "functions/x"),
         ("POST", "attached_functions/x/detach"),
         ("POST", "attached_functions/x/add_input"),
-        ("POST", "conditional/get"),
-        ("POST", "conditional/commit"),
     ],
 )
 def test_what_is_not_supported_yet_says_so(http: httpx.Client, things: str, method: str, route: str) -> None:
     response = http.request(method, f"{things}/{route}", json={})
     assert error_of(response) == (501, CHROMA)
     assert "not supported" in response.json()["message"]
+
+
+@pytest.mark.parametrize("route", ["get", "commit"])
+def test_conditional_transactions_are_refused_under_a_name_of_their_own(
+    http: httpx.Client, things: str, route: str
+) -> None:
+    response = http.post(f"{things}/conditional/{route}", json={})
+    assert error_of(response) == (501, "TransactionsNotSupported")
+    assert "conditional transactions require the gRPC log implementation" in response.json()["message"]

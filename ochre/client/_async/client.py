@@ -12,9 +12,10 @@ from ochre.client import normalize
 from ochre.client._async.collection import AsyncCollection
 from ochre.client.creation import parse_new_collection
 from ochre.client.functions import DEFAULT, Function, check_conflict, check_function
+from ochre.client.place import choose_place
 from ochre.engine import AsyncEngine, AsyncServer
 from ochre.model.names import parse_collection_id, parse_reference
-from ochre.model.requests import DEFAULT_DATABASE, CollectionInfo, UserIdentity
+from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT, CollectionInfo, UserIdentity
 from ochre.settings import Settings
 from ochre.version import __version__
 
@@ -37,14 +38,22 @@ class AsyncClient:
         self.database = database
 
     @classmethod
-    async def open(cls, engine: AsyncEngine, settings: Settings, tenant: str, database: str) -> Self:
+    async def open(
+        cls, engine: AsyncEngine, settings: Settings, tenant: str | None = None, database: str | None = None
+    ) -> Self:
         """Make a client of an engine; `ochre.PersistentClient` and its neighbours choose one.
 
+        Args:
+            engine: closed with the client.
+            settings: what `get_settings` returns.
+            tenant: where it works; None for the only one that its key leads to, or else the default one.
+            database: likewise.
+
         Raises:
-            NotFoundError: the tenant or the database does not exist.
+            NotFoundError: the tenant or the database does not exist. PermissionDeniedError: the key leads elsewhere.
         """
-        client = cls(engine, settings, tenant, database)
-        await client.set_tenant(tenant, database)
+        client = cls(engine, settings, tenant or DEFAULT_TENANT, database or DEFAULT_DATABASE)
+        await client._enter(tenant, database)
         return client
 
     # -- life cycle ---------------------------------------------------------------------------------------------
@@ -104,6 +113,10 @@ class AsyncClient:
         await self._engine.get_tenant(parse_reference(tenant, "tenant"))
         await self._engine.get_database(parse_reference(database, "database"), tenant)
         self.tenant, self.database = tenant, database
+
+    async def _enter(self, tenant: str | None, database: str | None) -> None:
+        identity = await self._server.identity() if self._server else None
+        await self.set_tenant(*choose_place(identity, tenant, database))
 
     async def set_database(self, database: str) -> None:
         """Work with another database of the tenant from now on; raises `NotFoundError`."""

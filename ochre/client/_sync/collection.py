@@ -25,6 +25,7 @@ from ochre.model.requests import (
     CountRecords,
     DeleteRecords,
     GetRecords,
+    IndexingStatus,
     ModifyCollection,
     QueryRecords,
     ScanRecords,
@@ -111,6 +112,38 @@ class Collection:
     __hash__ = None  # type: ignore[assignment]  # it compares by what it holds, which changes
 
     # -- reading ------------------------------------------------------------------------------------------------
+
+    def indexing_status(self) -> IndexingStatus:
+        """Return how far the vector index has come: `total` vectors, of which `pending` wait for a build.
+
+        Until then queries compare those one by one: they are slower, and miss nothing.
+        """
+        return self._engine.indexing(self.id)
+
+    def recall(self, sample: int = 100, n_results: int = 10) -> float:
+        """Measure the recall of `query` on this collection's own vectors.
+
+        Args:
+            sample: how many records, spread over the collection, serve as queries.
+            n_results: nearest records asked for.
+
+        Returns:
+            The share of the nearest records, as `exact=True` finds them, that a plain `query` finds: 0.0 to 1.0, and
+            1.0 for an empty collection.
+        """
+        sample = normalize.parse_batch_size(sample)
+        step = max(self.count() // sample, 1)
+        vectors: list[Any] = []
+        for number in range(sample):
+            found = (self.get(limit=1, offset=number * step, include=["embeddings"]))["embeddings"]
+            assert found is not None
+            vectors.extend(found)
+        if not vectors:
+            return 1.0
+        nearest = self.query(query_embeddings=vectors, n_results=n_results, include=[])
+        exact = self.query(query_embeddings=vectors, n_results=n_results, include=[], exact=True)
+        pairs = list(zip(nearest["ids"], exact["ids"], strict=True))
+        return sum(len({*quick} & {*right}) for quick, right in pairs) / sum(len(right) for _, right in pairs)
 
     def count(self, where: Where | None = None, where_document: WhereDocument | None = None) -> int:
         """Return how many records there are, or how many match the filters."""

@@ -28,19 +28,23 @@ class Exact:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._lengths = np.empty(0, np.float64)
+        self._lengths = (0, np.empty(0, np.float64))  # of the rows from a first one on
 
-    def extend(self, arena: Matrix) -> NDArray[np.float64]:
-        """Return the Euclidean lengths of all rows of `arena`, working out those not known yet."""
-        known = self._lengths
-        if len(known) < len(arena):
+    def extend(self, arena: Matrix, first: int = 0) -> NDArray[np.float64]:
+        """Return the Euclidean lengths of the rows of `arena` from `first` on, working out those not known yet."""
+        start, known = self._lengths
+        if first < start:
+            start, known = first, known[:0]
+        if start + len(known) < len(arena):
             fresh = [
                 np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
-                for start in range(len(known), len(arena), 8192)
-                for block in [arena[start : min(start + 8192, len(arena))]]
+                for begin in range(start + len(known), len(arena), 8192)
+                for block in [arena[begin : min(begin + 8192, len(arena))]]
             ]
-            known = self._lengths = np.concatenate([known, *fresh])  # replaced, never changed: others may be reading it
-        return known  # not the attribute: a thread with an older snapshot may just have put a shorter one there
+            known = np.concatenate([known, *fresh])
+            self._lengths = (start, known)  # replaced, never changed: others may be reading it
+        # Not the attribute: a thread with an older snapshot may just have put a shorter one there.
+        return known[first - start : len(arena) - start]
 
     def nearest(
         self, arena: Matrix, lengths: NDArray[np.float64], slots: NDArray[np.int64], queries: Matrix, count: int

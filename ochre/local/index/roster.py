@@ -40,17 +40,20 @@ class Roster:
         slots: rows of the arena, `(n,)` int64.
         live: False where the record was deleted, `(n,)` bool.
         dead: how many are deleted.
+        inverse: the position of each slot's record, -1 where no record has the slot, `(m,)` int64, m above any slot;
+            None while every slot is its own position.
     """
 
     ordinals: Ordinals
     slots: NDArray[np.int64]
     live: Mask
     dead: int
+    inverse: Positions | None
 
     @classmethod
     def of(cls, ordinals: Ordinals, slots: NDArray[np.int64]) -> Roster:
         """Build a roster of records that all exist; `ordinals` ascend."""
-        return cls(ordinals, slots, np.ones(len(ordinals), np.bool_), 0)
+        return cls(ordinals, slots, np.ones(len(ordinals), np.bool_), 0, _inverted(slots))
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -68,6 +71,28 @@ class Roster:
         found[found == len(self.ordinals)] = 0
         found[self.ordinals[found] != ordinals] = -1
         return found
+
+    def at(self, slots: NDArray[np.int64]) -> Positions:
+        """Return the positions of the records that have these slots, -1 where none has."""
+        inside = slots < (len(self) if self.inverse is None else len(self.inverse))
+        found: Positions = np.where(inside, slots, -1)
+        if self.inverse is not None:
+            found[inside] = self.inverse[slots[inside]]
+        if self.dead:
+            found[(found >= 0) & ~self.live[found]] = -1
+        return found
+
+    def selected(self, mask: Mask, below: int) -> Mask:
+        """Return which of the slots `below` belong to records of `mask`, `(below,)` bool."""
+        if self.inverse is None:
+            result = np.zeros(below, np.bool_)
+            count = min(below, len(mask))
+            result[:count] = mask[:count]
+            return result
+        own = self.slots[mask]
+        result = np.zeros(below, np.bool_)
+        result[own[own < below]] = True
+        return result
 
     def page(self, offset: int, limit: int | None) -> Positions:
         """Return the positions of the existing records from the `offset`-th on, at most `limit` of them."""
@@ -97,13 +122,38 @@ class Roster:
             own[kept] = slots[:split]
             dead = len(live) - int(np.count_nonzero(live))
         added = len(ordinals) - split
+        extended = _extended(own, slots[split:])
         roster = Roster(
             _extended(self.ordinals, ordinals[split:]),
-            _extended(own, slots[split:]),
+            extended,
             _extended(live, np.ones(added, np.bool_)),
             dead,
+            self._inverse_after(extended, moved),
         )
         return roster, RosterDelta(moved, added)
+
+    def _inverse_after(self, slots: NDArray[np.int64], moved: Positions) -> Positions | None:
+        """Return the inverse of `slots`, which are those of this roster but for `moved` ones and some at the end."""
+        count = len(self)
+        inverse = np.arange(count) if self.inverse is None else self.inverse
+        changed = moved[self.slots[moved] != slots[moved]]
+        fresh = slots[count:]
+        if not changed.size and np.array_equal(fresh, np.arange(len(inverse), len(inverse) + len(fresh))):
+            return None if self.inverse is None else _extended(inverse, np.arange(count, len(slots)))
+        grown = np.full(max(len(inverse), int(slots[changed].max(initial=-1)) + 1, int(fresh.max(initial=-1)) + 1), -1)
+        grown[: len(inverse)] = inverse
+        grown[self.slots[changed]] = -1
+        grown[slots[changed]] = changed
+        grown[fresh] = np.arange(count, len(slots))
+        return grown
+
+
+def _inverted(slots: NDArray[np.int64]) -> Positions | None:
+    if not slots.size or np.array_equal(slots, np.arange(len(slots))):
+        return None
+    inverse = np.full(int(slots.max()) + 1, -1, np.int64)
+    inverse[slots] = np.arange(len(slots))
+    return inverse
 
 
 def _extended(array: NDArray[Any], extra: NDArray[Any]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -10,9 +11,12 @@ import msgspec
 
 from ochre.errors import UnreachableError
 from ochre.model import requests
+from ochre.remote._async.compat import work
 from ochre.remote._async.transport import AsyncTransport
 from ochre.wire import bodies, client_side
 
+About = TypeVar("About", bound=client_side.AboutRecords)
+Body = TypeVar("Body")
 Reply = TypeVar("Reply")
 
 
@@ -119,42 +123,42 @@ class AsyncRemoteEngine:
 
     async def write(self, request: requests.WriteRecords) -> None:
         """Add, update or upsert records: all of them or none."""
-        path = f"{self._path(request.collection)}/{request.kind}"
-        await self._send("POST", path, client_side.write_records(request))
+        await self._exchange(request.kind, request, client_side.write_records, bodies.Empty, _as_it_is)
 
     async def delete(self, request: requests.DeleteRecords) -> int:
         """Delete records; return how many there were."""
         if not request.ids and request.filter is None:
             await self.get_collection_by_id(request.collection)  # the API refuses to delete nothing
             return 0
-        body = client_side.delete_records(request)
-        reply = await self._call("POST", f"{self._path(request.collection)}/delete", body, bodies.Deleted)
+        make = client_side.delete_records
+        reply = await self._exchange("delete", request, make, bodies.Deleted, _as_it_is)
         return reply.deleted
 
     async def get(self, request: requests.GetRecords) -> requests.RecordBatch:
         """Return records."""
-        body = client_side.get_records(request)
-        reply = await self._call("POST", f"{self._path(request.collection)}/get", body, bodies.GetReply)
-        return client_side.record_batch(reply)
+        make, read = client_side.get_records, client_side.record_batch
+        return await self._exchange("get", request, make, bodies.GetReply, read)
 
     async def query(self, request: requests.QueryRecords) -> requests.QueryReply:
         """Return the nearest records, `min(n_results, matches)` of them for each query vector."""
-        body = client_side.query_records(request)
-        reply = await self._call("POST", f"{self._path(request.collection)}/query", body, bodies.QueryReply)
-        return client_side.query_reply(reply)
+        make, read = client_side.query_records, client_side.query_reply
+        return await self._exchange("query", request, make, bodies.QueryReply, read)
 
     async def count(self, request: requests.CountRecords) -> int:
         """Return how many records match."""
-        path = f"{self._path(request.collection)}/count"
         if request.filter is None:
-            return await self._get(path, int)
-        return await self._call("POST", path, client_side.count_records(request), int)
+            return await self._get(f"{self._path(request.collection)}/count", int)
+        return await self._exchange("count", request, client_side.count_records, int, _as_it_is)
 
     async def scan(self, request: requests.ScanRecords) -> requests.ScanReply:
         """Return the next records of a walk through a collection."""
-        body = client_side.scan_records(request)
-        reply = await self._call("POST", f"{self._path(request.collection)}/scan", body, bodies.ScanReply)
-        return client_side.scan_reply(reply)
+        make, read = client_side.scan_records, client_side.scan_reply
+        return await self._exchange("scan", request, make, bodies.ScanReply, read)
+
+    async def indexing(self, collection: UUID) -> requests.IndexingStatus:
+        """Return how far a collection's vector index has come."""
+        reply = await self._get(f"{self._path(collection)}/indexing_status", bodies.IndexingStatus)
+        return requests.IndexingStatus(reply.total_ops, reply.num_unindexed_ops)
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 
@@ -168,14 +172,28 @@ class AsyncRemoteEngine:
 
     # -- parts --------------------------------------------------------------------------------------------------
 
+    async def _exchange(
+        self,
+        route: str,
+        request: About,
+        make: Callable[[About], msgspec.Struct],
+        shape: type[Body],
+        read: Callable[[Body], Reply],
+    ) -> Reply:
+        """Send a request about records and read the answer, which may both be large."""
+        content = await work(client_side.weight(request), lambda: client_side.encode(make(request)))
+        answer = await self._transport.request("POST", f"{self._path(request.collection)}/{route}", content)
+        return await work(len(answer), lambda: _decoded(answer, shape, read))
+
     async def _get(self, path: str, shape: type[Reply]) -> Reply:
-        return _decoded(await self._transport.request("GET", path), shape)
+        answer = await self._transport.request("GET", path)
+        return await work(len(answer), lambda: _decoded(answer, shape, _as_it_is))
 
     async def _send(self, method: str, path: str, body: msgspec.Struct | None = None) -> None:
         await self._transport.request(method, path, None if body is None else client_side.encode(body))
 
     async def _call(self, method: str, path: str, body: msgspec.Struct, shape: type[Reply]) -> Reply:
-        return _decoded(await self._transport.request(method, path, client_side.encode(body)), shape)
+        return _decoded(await self._transport.request(method, path, client_side.encode(body)), shape, _as_it_is)
 
     def _path(self, collection: UUID) -> str:
         return f"{_database(*self._place(collection))}/collections/{collection}"
@@ -189,9 +207,13 @@ class AsyncRemoteEngine:
         return info
 
 
-def _decoded(content: bytes, shape: type[Reply]) -> Reply:
+def _as_it_is(body: Body) -> Body:
+    return body
+
+
+def _decoded(content: bytes, shape: type[Body], read: Callable[[Body], Reply]) -> Reply:
     try:
-        return msgspec.json.decode(content, type=shape)
+        return read(msgspec.json.decode(content, type=shape))
     except (msgspec.DecodeError, ValueError) as error:
         raise UnreachableError(
             f"the server answered what this client does not understand ({error}): is it Ochre?"

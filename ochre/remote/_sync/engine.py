@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -11,9 +12,12 @@ import msgspec
 
 from ochre.errors import UnreachableError
 from ochre.model import requests
+from ochre.remote._sync.compat import work
 from ochre.remote._sync.transport import Transport
 from ochre.wire import bodies, client_side
 
+About = TypeVar("About", bound=client_side.AboutRecords)
+Body = TypeVar("Body")
 Reply = TypeVar("Reply")
 
 
@@ -120,42 +124,42 @@ class RemoteEngine:
 
     def write(self, request: requests.WriteRecords) -> None:
         """Add, update or upsert records: all of them or none."""
-        path = f"{self._path(request.collection)}/{request.kind}"
-        self._send("POST", path, client_side.write_records(request))
+        self._exchange(request.kind, request, client_side.write_records, bodies.Empty, _as_it_is)
 
     def delete(self, request: requests.DeleteRecords) -> int:
         """Delete records; return how many there were."""
         if not request.ids and request.filter is None:
             self.get_collection_by_id(request.collection)  # the API refuses to delete nothing
             return 0
-        body = client_side.delete_records(request)
-        reply = self._call("POST", f"{self._path(request.collection)}/delete", body, bodies.Deleted)
+        make = client_side.delete_records
+        reply = self._exchange("delete", request, make, bodies.Deleted, _as_it_is)
         return reply.deleted
 
     def get(self, request: requests.GetRecords) -> requests.RecordBatch:
         """Return records."""
-        body = client_side.get_records(request)
-        reply = self._call("POST", f"{self._path(request.collection)}/get", body, bodies.GetReply)
-        return client_side.record_batch(reply)
+        make, read = client_side.get_records, client_side.record_batch
+        return self._exchange("get", request, make, bodies.GetReply, read)
 
     def query(self, request: requests.QueryRecords) -> requests.QueryReply:
         """Return the nearest records, `min(n_results, matches)` of them for each query vector."""
-        body = client_side.query_records(request)
-        reply = self._call("POST", f"{self._path(request.collection)}/query", body, bodies.QueryReply)
-        return client_side.query_reply(reply)
+        make, read = client_side.query_records, client_side.query_reply
+        return self._exchange("query", request, make, bodies.QueryReply, read)
 
     def count(self, request: requests.CountRecords) -> int:
         """Return how many records match."""
-        path = f"{self._path(request.collection)}/count"
         if request.filter is None:
-            return self._get(path, int)
-        return self._call("POST", path, client_side.count_records(request), int)
+            return self._get(f"{self._path(request.collection)}/count", int)
+        return self._exchange("count", request, client_side.count_records, int, _as_it_is)
 
     def scan(self, request: requests.ScanRecords) -> requests.ScanReply:
         """Return the next records of a walk through a collection."""
-        body = client_side.scan_records(request)
-        reply = self._call("POST", f"{self._path(request.collection)}/scan", body, bodies.ScanReply)
-        return client_side.scan_reply(reply)
+        make, read = client_side.scan_records, client_side.scan_reply
+        return self._exchange("scan", request, make, bodies.ScanReply, read)
+
+    def indexing(self, collection: UUID) -> requests.IndexingStatus:
+        """Return how far a collection's vector index has come."""
+        reply = self._get(f"{self._path(collection)}/indexing_status", bodies.IndexingStatus)
+        return requests.IndexingStatus(reply.total_ops, reply.num_unindexed_ops)
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 
@@ -169,14 +173,28 @@ class RemoteEngine:
 
     # -- parts --------------------------------------------------------------------------------------------------
 
+    def _exchange(
+        self,
+        route: str,
+        request: About,
+        make: Callable[[About], msgspec.Struct],
+        shape: type[Body],
+        read: Callable[[Body], Reply],
+    ) -> Reply:
+        """Send a request about records and read the answer, which may both be large."""
+        content = work(client_side.weight(request), lambda: client_side.encode(make(request)))
+        answer = self._transport.request("POST", f"{self._path(request.collection)}/{route}", content)
+        return work(len(answer), lambda: _decoded(answer, shape, read))
+
     def _get(self, path: str, shape: type[Reply]) -> Reply:
-        return _decoded(self._transport.request("GET", path), shape)
+        answer = self._transport.request("GET", path)
+        return work(len(answer), lambda: _decoded(answer, shape, _as_it_is))
 
     def _send(self, method: str, path: str, body: msgspec.Struct | None = None) -> None:
         self._transport.request(method, path, None if body is None else client_side.encode(body))
 
     def _call(self, method: str, path: str, body: msgspec.Struct, shape: type[Reply]) -> Reply:
-        return _decoded(self._transport.request(method, path, client_side.encode(body)), shape)
+        return _decoded(self._transport.request(method, path, client_side.encode(body)), shape, _as_it_is)
 
     def _path(self, collection: UUID) -> str:
         return f"{_database(*self._place(collection))}/collections/{collection}"
@@ -190,9 +208,13 @@ class RemoteEngine:
         return info
 
 
-def _decoded(content: bytes, shape: type[Reply]) -> Reply:
+def _as_it_is(body: Body) -> Body:
+    return body
+
+
+def _decoded(content: bytes, shape: type[Body], read: Callable[[Body], Reply]) -> Reply:
     try:
-        return msgspec.json.decode(content, type=shape)
+        return read(msgspec.json.decode(content, type=shape))
     except (msgspec.DecodeError, ValueError) as error:
         raise UnreachableError(
             f"the server answered what this client does not understand ({error}): is it Ochre?"

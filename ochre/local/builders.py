@@ -1,0 +1,148 @@
+"""What maintenance builds: each kind of segment, when it is due, and how its file is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ochre.errors import CorruptError
+from ochre.local import archive, catalog, log, plan, segments
+from ochre.local.catalog import CollectionRow
+from ochre.local.database import Database
+from ochre.local.index import graph, trigrams
+from ochre.local.segments import Segment
+from ochre.local.session import Session
+from ochre.local.state import CollectionState
+
+SMALLEST = 1000
+"""Collections with fewer vectors are quick without any segment."""
+
+_STEP = 1024  # documents read before it is asked again whether to go on
+
+GROWTH = 8
+"""A segment is made anew, whatever else goes on, once its tail is this fraction of what it covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One segment to build.
+
+    Attributes:
+        folder: of the database.
+        file: its SQLite file.
+        row: the collection when the job began.
+        state: its derived state in this process.
+        previous: the segment that is to be replaced, if there is one.
+        path: where the file goes; it does not exist yet.
+        going_on: asked now and then; False makes the builder raise `Stopped`.
+    """
+
+    folder: Path
+    file: Database
+    row: CollectionRow
+    state: CollectionState
+    previous: Segment | None
+    path: Path
+    going_on: Callable[[], bool]
+
+
+class Builder(Protocol):
+    """Builds segments of one kind."""
+
+    kind: str
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return how much of the collection a new segment would cover that the published one does not; 0: no need."""
+
+    def patience(self, published: Segment | None) -> int:
+        """Return the pending amount from which a build is due even while writes go on."""
+
+    def build(self, job: Job) -> CollectionRow:
+        """Write the segment's file, and return the collection as the file reflects it.
+
+        Raises:
+            graph.StoppedError, graph.UnsuitableError, OchreError, OSError.
+        """
+
+
+class GraphBuilder:
+    """Builds vector indexes."""
+
+    kind = "graph"
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return the number of vectors outside the index, once they are worth a build."""
+        if row.info.dimension is None or not plan.needs_index(row.next_slot, row.info.dimension):
+            return 0
+        outside = row.next_slot - (0 if published is None else published.slots)
+        return outside if outside >= row.info.configuration.hnsw.sync_threshold else 0
+
+    def patience(self, published: Segment | None) -> int:
+        """Return the number of vectors outside that slow down queries."""
+        return 0 if published is None else published.slots // GROWTH
+
+    def build(self, job: Job) -> CollectionRow:
+        """Extend the previous index by what came since, or build one."""
+        with job.file.read() as session:  # a damaged vector would be found among the wrong neighbours
+            row = catalog.get_collection(session, job.row.info.id)
+            arena = job.state.arena(row).rows(row.next_slot)
+            job.state.verified.check(session, row, arena, np.sort(log.slots(session, row, None)[1]))
+        graph.build(
+            arena,
+            row.info.configuration,
+            job.path,
+            previous=_intact(job),
+            going_on=job.going_on,
+        )
+        return row
+
+
+class TextBuilder:
+    """Builds text indexes."""
+
+    kind = "text"
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return about how many records were written since; few are read as quickly as looked up."""
+        if published is None:
+            return row.next_slot
+        written = max(row.next_slot - published.slots, row.info.head - published.sequence)
+        return written if written >= SMALLEST else 0
+
+    def patience(self, published: Segment | None) -> int:
+        """Return the number of records outside that slow down filters on documents."""
+        return 0 if published is None else published.slots // GROWTH
+
+    def build(self, job: Job) -> CollectionRow:
+        """Index all documents of one snapshot."""
+        with job.file.read() as session:
+            row = catalog.get_collection(session, job.row.info.id)
+            ordinals = log.slots(session, row, None)[0]
+            parts = trigrams.packed(trigrams.build(_documents(job, session, row, ordinals)))
+        archive.write(job.path, "text", parts, {}, sync=False)
+        return row
+
+
+def _documents(job: Job, session: Session, row: CollectionRow, ordinals: log.Ordinals) -> Iterator[tuple[int, str]]:
+    for number, pair in enumerate(log.documents(session, row, ordinals)):
+        if not number % _STEP and not job.going_on():
+            raise graph.StoppedError
+        yield pair
+
+
+def _intact(job: Job) -> Path | None:
+    if job.previous is None:
+        return None
+    path = segments.folder_of(job.folder, job.row.info.id) / job.previous.name
+    try:
+        archive.verify(path, job.previous.digest)
+    except (CorruptError, OSError):
+        return None
+    return path
+
+
+BUILDERS: tuple[Builder, ...] = (GraphBuilder(), TextBuilder())

@@ -1,0 +1,266 @@
+"""The vector index: an immutable file over the arena's first slots, built in the background and mapped by every reader.
+
+A node's number is its slot, so the index needs no table of its own and never changes for an update or a delete: slots
+that nobody names any more are left out by a selector. It holds each vector as one byte a dimension, normalised where
+the space is `cosine`. What it finds are candidates: whoever asks computes their distances from the arena.
+
+Two structures serve the two kinds of configuration: a graph (HNSW: Malkov and Yashunin, "Efficient and robust
+approximate nearest neighbor search using Hierarchical Navigable Small World graphs", 2016) and inverted lists (IVF:
+Sivic and Zisserman 2003; `spann`). Both come from FAISS.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ochre.model.configuration import Configuration
+from ochre.model.vectors import Matrix, Space
+
+_TRAINING_ROWS = 65_536
+_STEP_ROWS = 4096  # rows added before it is asked again whether to go on
+_LARGEST = 1e15  # values beyond it would leave the range of float32 when squared and summed
+_DRIFT_SHARE = (
+    0.01  # of the values of new rows outside what the codes were trained on that make a new training worth it
+)
+_TURN = 8  # queries a thread takes at a time
+
+Slots = NDArray[np.int64]
+Bits = NDArray[np.uint8]
+"""One bit a slot, the lowest first."""
+
+
+class UnsuitableError(Exception):
+    """These vectors cannot be indexed: their squares leave the range of float32."""
+
+
+class StoppedError(Exception):
+    """The build was told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """What one byte a dimension can express: from `low` on, `span` wide, `(d,)` each."""
+
+    low: Matrix
+    span: Matrix
+
+    def outside(self, rows: Matrix) -> float:
+        """Return the share of values that it cannot express."""
+        slack = 0.05 * self.span
+        return float(np.mean((rows < self.low - slack) | (rows > self.low + self.span + slack)))
+
+
+class Graph:
+    """An opened vector index. It is never changed; threads may search it at the same time.
+
+    Attributes:
+        slots: it covers the arena's rows below this.
+        kind: which of the two structures it is.
+    """
+
+    def __init__(self, index: Any, space: Space) -> None:
+        self._index = index
+        self._space = space
+        self.slots = int(index.ntotal)
+        self.kind: Literal["graph", "lists"] = "graph" if hasattr(index, "hnsw") else "lists"
+
+    @classmethod
+    def open(cls, path: Path, space: Space) -> Graph:
+        """Map a published file. The caller has verified it: a damaged one could take the process down.
+
+        Raises:
+            OSError, RuntimeError: it cannot be read.
+        """
+        faiss = _faiss()
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), space)
+
+    def search(self, queries: Matrix, count: int, effort: int, selected: Bits | None, threads: int = 1) -> list[Slots]:
+        """Find about the `count` nearest slots of each query.
+
+        Args:
+            queries: `(q, d)`.
+            count: how many are wanted.
+            effort: a graph's candidate list (`ef_search`), or how many of the inverted lists to look into.
+            selected: which slots may be found; None for all.
+            threads: how many may be at work, each on queries of its own.
+
+        Returns:
+            Per query up to `count` slots, in no promised order; fewer where the search met fewer selected ones.
+        """
+        faiss = _faiss()
+        selector = None if selected is None else faiss.IDSelectorBitmap(selected)
+        if self.kind == "graph":
+            parameters = faiss.SearchParametersHNSW(efSearch=max(effort, count), sel=selector)
+        else:
+            parameters = faiss.SearchParametersIVF(nprobe=min(effort, self._index.nlist), sel=selector)
+        return _spread(
+            lambda part: _searched(self._index, part, count, parameters), _prepared(queries, self._space), threads
+        )
+
+    def scan(self, queries: Matrix, count: int, selected: Bits, threads: int = 1) -> list[Slots]:
+        """Compare the codes of all selected slots with each query; otherwise as `search`."""
+        faiss = _faiss()
+        selector = faiss.IDSelectorBitmap(selected)
+        if self.kind == "graph":
+            index, parameters = _concrete(self._index.storage), faiss.SearchParameters(sel=selector)
+        else:
+            index, parameters = self._index, faiss.SearchParametersIVF(nprobe=self._index.nlist, sel=selector)
+        return _spread(lambda part: _searched(index, part, count, parameters), _prepared(queries, self._space), threads)
+
+
+def build(
+    arena: Matrix,
+    configuration: Configuration,
+    path: Path,
+    *,
+    previous: Path | None = None,
+    going_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Write an index of all rows of `arena` to `path`, extending the previous one where its codes still fit.
+
+    Args:
+        arena: `(n, d)`, n at least 1.
+        path: of the new file.
+        configuration: its settings count: those of the graph, or of the inverted lists.
+        previous: a published file over the first rows of the same arena, verified by the caller.
+        going_on: asked between steps; a build that should not go on raises StoppedError.
+
+    Raises:
+        UnsuitableError: the vectors cannot be indexed.
+        StoppedError: `going_on` said no.
+    """
+    faiss = _faiss()
+    space = configuration.space
+    faiss.omp_set_num_threads(configuration.hnsw.threads)
+    try:
+        index = None if previous is None else _extendable(previous, arena, space)
+        if index is None:
+            index = _fresh(configuration, len(arena), arena.shape[1])
+            index.train(_sample(arena, space))
+        if hasattr(index, "hnsw"):
+            index.hnsw.efConstruction = configuration.hnsw.ef_construction
+        for start in range(index.ntotal, len(arena), _STEP_ROWS):
+            if not going_on():
+                raise StoppedError
+            index.add(_checked(arena[start : start + _STEP_ROWS], space))
+        faiss.write_index(index, str(path))
+    finally:
+        _one_thread.done = False
+        _single_threaded()
+
+
+def measurable(rows: Matrix) -> bool:
+    """Tell whether an index can hold or find these vectors: their squares stay within float32."""
+    return not len(rows) or float(np.abs(rows).max()) < _LARGEST
+
+
+def list_count(rows: int, split_threshold: int) -> int:
+    """Return into how many inverted lists so many rows are divided: of `split_threshold` rows, more in large ones.
+
+    Beyond four times the square root of `rows`, choosing among the lists would take longer than looking into them.
+    """
+    most = min(int(4 * rows**0.5), rows // 39)  # k-means wants 39 points a centroid
+    return int(np.clip(rows // split_threshold, 1, max(most, 1)))
+
+
+def _fresh(configuration: Configuration, rows: int, dimension: int) -> Any:
+    faiss = _faiss()
+    metric = faiss.METRIC_L2 if configuration.space == "l2" else faiss.METRIC_INNER_PRODUCT
+    code = faiss.ScalarQuantizer.QT_8bit
+    if configuration.spann is None:
+        return faiss.IndexHNSWSQ(dimension, code, configuration.hnsw.max_neighbors, metric)
+    coarse = faiss.IndexFlatL2(dimension) if configuration.space == "l2" else faiss.IndexFlatIP(dimension)
+    lists = list_count(rows, configuration.spann.split_threshold)
+    index = faiss.IndexIVFScalarQuantizer(coarse, dimension, lists, code, metric, False)
+    index.cp.niter = 8
+    index.cp.max_points_per_centroid = 64
+    index.own_fields = True
+    coarse.this.disown()
+    return index
+
+
+def _extendable(previous: Path, arena: Matrix, space: Space) -> Any | None:
+    """Return the previous index, in memory, if it still suits what is to be added."""
+    index = _faiss().read_index(str(previous))
+    known = int(index.ntotal)
+    if known > len(arena):
+        return None
+    fresh = _checked(arena[known : known + _TRAINING_ROWS], space)
+    if len(fresh) and _trained(index).outside(fresh) > _DRIFT_SHARE:
+        return None
+    if not hasattr(index, "hnsw") and len(arena) > 2 * known:  # its lists would grow too long
+        return None
+    return index
+
+
+def _trained(index: Any) -> _Range:
+    coder = (_concrete(index.storage) if hasattr(index, "hnsw") else index).sq
+    low, span = np.split(_faiss().vector_to_array(coder.trained), 2)
+    return _Range(low, span)
+
+
+def _sample(arena: Matrix, space: Space) -> Matrix:
+    step = max(len(arena) // _TRAINING_ROWS, 1)
+    return _checked(arena[::step][:_TRAINING_ROWS], space)
+
+
+def _checked(rows: Matrix, space: Space) -> Matrix:
+    """Return rows as the index holds them.
+
+    Raises:
+        UnsuitableError: a value is too large.
+    """
+    if not measurable(rows):
+        raise UnsuitableError
+    return _prepared(rows, space)
+
+
+def _prepared(rows: Matrix, space: Space) -> Matrix:
+    if space != "cosine":
+        return np.ascontiguousarray(rows, np.float32)
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))[:, None]
+    prepared: Matrix = np.divide(rows, np.where(norms > 0.0, norms, 1.0)).astype(np.float32)
+    return prepared
+
+
+def _searched(index: Any, queries: Matrix, count: int, parameters: Any) -> list[Slots]:
+    _single_threaded()
+    _, found = index.search(queries, count, params=parameters)
+    return [row[row >= 0] for row in found]
+
+
+def _spread(search: Callable[[Matrix], list[Slots]], queries: Matrix, threads: int) -> list[Slots]:
+    """Divide queries among threads: FAISS's own would outlive a fork, and hang in the child."""
+    parts = -(-len(queries) // _TURN)
+    if min(threads, parts) < 2:
+        return search(queries)
+    with ThreadPoolExecutor(min(threads, parts)) as pool:
+        return [row for part in pool.map(search, np.array_split(queries, parts)) for row in part]
+
+
+_one_thread = threading.local()
+
+
+def _single_threaded() -> None:
+    """Keep FAISS from starting threads for a call of the present thread."""
+    if not getattr(_one_thread, "done", False):
+        _faiss().omp_set_num_threads(1)
+        _one_thread.done = True
+
+
+def _concrete(index: Any) -> Any:
+    return _faiss().downcast_index(index)
+
+
+def _faiss() -> Any:
+    import faiss
+
+    return faiss

@@ -1,0 +1,241 @@
+"""Maintenance: a thread that keeps the segments up to date, in one process at a time.
+
+It looks twice a second whether anybody has written. What is due is built under the
+lease, from committed data, and published by a short transaction. Writers never wait for it. A build is due when its
+tail slows queries down, or when there is a tail and nobody has written for a second.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from ochre.errors import ClosedError, NotFoundError, OchreError
+from ochre.local import archive, catalog, segments
+from ochre.local.builders import BUILDERS, SMALLEST, Builder, Job
+from ochre.local.catalog import CollectionRow
+from ochre.local.database import FILE_NAME, Database
+from ochre.local.folders import sync_folder
+from ochre.local.index.graph import StoppedError, UnsuitableError
+from ochre.local.lease import Lease
+from ochre.local.segments import Segment
+from ochre.local.session import Session
+from ochre.local.state import CollectionState
+
+LOGGER = logging.getLogger("ochre.maintenance")
+
+_POLL = 0.5  # seconds between looks at what other processes did
+_QUIET = 1.0  # seconds without a write after which any tail is worth a build
+_PUBLISH_PATIENCE = 60.0  # seconds that publishing waits for writers
+_NICENESS = 10
+_STOP_PATIENCE = 10.0
+
+StateOf = Callable[[Session, CollectionRow], CollectionState]
+
+
+class Maintenance:
+    """The segments of one folder, as far as this process sees to them."""
+
+    def __init__(self, folder: Path, file: Database, state_of: StateOf, *, background: bool) -> None:
+        """Prepare to keep the segments of `folder`; with `background`, `start` starts the thread."""
+        self._folder = folder
+        self._file = file
+        self._state_of = state_of
+        self._background = background
+        self._lease = Lease(folder)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._working = threading.Lock()
+        self._written = 0.0  # when somebody last wrote, by the monotonic clock
+        self._stamp: tuple[int, ...] = ()
+        self._damaged: list[tuple[CollectionRow, Segment]] = []
+        self._unsuitable: set[tuple[UUID, str, int]] = set()
+
+    # -- the thread ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread, unless it runs or is not wanted."""
+        if self._thread is None and self._background:
+            with self._starting:
+                if self._thread is None and not self._stopping.is_set():
+                    thread = threading.Thread(target=_run, args=(weakref.ref(self), self._stopping), daemon=True)
+                    thread.name = "ochre-maintenance"
+                    _running.add(self)
+                    thread.start()
+                    self._thread = thread
+
+    def stop(self) -> None:
+        """End the thread; a build under way is given up at its next step."""
+        with self._starting:
+            self._stopping.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_STOP_PATIENCE)
+        _running.discard(self)
+
+    def abandon(self) -> None:
+        """In a forked child: the thread is not here, and the lease is the parent's."""
+        self._lease.abandon()
+        _running.discard(self)
+
+    def look(self) -> None:
+        """Build what is due, if anybody has written since the last look or something was left to do."""
+        now = time.monotonic()
+        stamp = self._changed_stamp()
+        if stamp != self._stamp:
+            self._stamp, self._written = stamp, now
+        elif self._written and now - self._written > _QUIET + 2 * _POLL:
+            self._written = 0.0
+        if self._written or self._damaged:
+            self.run(quiet=now - self._written >= _QUIET)
+
+    def _changed_stamp(self) -> tuple[int, ...]:
+        """Return what changes with every commit of anybody: length and time of the WAL."""
+        with contextlib.suppress(OSError):
+            found = (self._folder / f"{FILE_NAME}-wal").stat()
+            return found.st_mtime_ns, found.st_size
+        return ()
+
+    # -- work ---------------------------------------------------------------------------------------------------
+
+    def run(self, *, quiet: bool) -> bool:
+        """Build and publish everything that is due; return whether nothing is left.
+
+        Args:
+            quiet: whether a small tail is reason enough.
+        """
+        with self._working:
+            self._withdraw_damaged()
+            due = self._due(quiet=quiet)
+            if not due:
+                return True
+            if not self._lease.acquire():
+                return False
+            try:
+                for collection, builder in due:
+                    if self._stopping.is_set():
+                        return False
+                    self._attempt(collection, builder)
+            finally:
+                self._lease.release()
+            return True
+
+    def pending(self, session: Session, row: CollectionRow) -> int:
+        """Return how many of a collection's records wait for an index that will be built."""
+        if row.next_slot < SMALLEST:
+            return 0
+        known = segments.published(session, row)
+        return max(self._pending(row, builder, known.get(builder.kind)) for builder in BUILDERS)
+
+    def _pending(self, row: CollectionRow, builder: Builder, published: Segment | None) -> int:
+        if (row.info.id, builder.kind, row.next_slot) in self._unsuitable:
+            return 0
+        return builder.pending(row, published)
+
+    def report(self, row: CollectionRow, segment: Segment) -> None:
+        """Take note of a segment that cannot be used; it is taken back and built anew when there is time."""
+        self._damaged.append((row, segment))
+
+    def _withdraw_damaged(self) -> None:
+        while self._damaged:
+            row, segment = self._damaged.pop()
+            with self._file.write() as session:
+                segments.withdraw(session, row, segment.kind, segment.name)
+
+    def _due(self, *, quiet: bool) -> list[tuple[UUID, Builder]]:
+        found = []
+        with self._file.read() as session:
+            for row in catalog.unsettled(session, SMALLEST, len(BUILDERS)):
+                known = segments.published(session, row)
+                for builder in BUILDERS:
+                    published = known.get(builder.kind)
+                    pending = self._pending(row, builder, published)
+                    if pending and (quiet or pending >= builder.patience(published)):
+                        found.append((row.info.id, builder))
+        return found
+
+    def _attempt(self, collection: UUID, builder: Builder) -> None:
+        """Build one segment; failing is no harm, and is tried again after the next write."""
+        try:
+            self._build(collection, builder)
+        except (StoppedError, NotFoundError, ClosedError):
+            pass  # it is time to end, or the collection is gone
+        except (OchreError, OSError, RuntimeError, MemoryError) as error:
+            LOGGER.warning("the %s of collection %s was not built: %s", builder.kind, collection, error)
+
+    def _build(self, collection: UUID, builder: Builder) -> None:
+        with self._file.read() as session:
+            row = catalog.get_collection(session, collection)
+            previous = segments.published(session, row).get(builder.kind)
+            state = self._state_of(session, row)
+        place = segments.folder_of(self._folder, collection)
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / segments.fresh_name(builder.kind)
+        job = Job(self._folder, self._file, row, state, previous, path, lambda: not self._stopping.is_set())
+        start = time.perf_counter()
+        try:
+            self._publish(job.path, builder.kind, builder.build(job))
+        except UnsuitableError:
+            self._unsuitable.add((collection, builder.kind, row.next_slot))
+            LOGGER.warning("the vectors of collection %s are too large to be indexed: queries compare all", collection)
+        finally:
+            self._sweep(collection, path)
+        LOGGER.info("built the %s of collection %s in %.1f s", builder.kind, collection, time.perf_counter() - start)
+
+    def _publish(self, path: Path, kind: str, reflected: CollectionRow) -> None:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+        segment = Segment(kind, path.name, reflected.info.head, reflected.next_slot, archive.digest(path))
+        with self._file.write(_PUBLISH_PATIENCE) as session:
+            segments.publish(session, catalog.get_collection(session, reflected.info.id), segment)
+
+    def _sweep(self, collection: UUID, path: Path) -> None:
+        """Remove what is not published any more; readers that have it mapped keep it until they let go."""
+        try:
+            with self._file.read() as session:
+                row = catalog.get_collection(session, collection)
+                kept = {segment.name for segment in segments.published(session, row).values()}
+        except NotFoundError:
+            kept = set()
+        except OchreError:
+            path.unlink(missing_ok=True)
+            return
+        segments.sweep(self._folder, collection, kept)
+
+
+_running: weakref.WeakSet[Maintenance] = weakref.WeakSet()
+
+
+def _run(reference: weakref.ref[Maintenance], stopping: threading.Event) -> None:
+    """Live as long as the one it works for does."""
+    if sys.platform == "linux":  # there a thread has a niceness of its own, and so have those it starts
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    while not stopping.wait(_POLL):
+        maintenance = reference()
+        if maintenance is None:
+            return
+        try:
+            maintenance.look()
+        except ClosedError:
+            return
+        except Exception:  # whatever it was, it must not end the upkeep
+            LOGGER.exception("maintenance failed and will be tried again")
+        del maintenance
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Let no build run into the end of the interpreter."""
+    for maintenance in list(_running):
+        maintenance.stop()

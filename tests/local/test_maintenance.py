@@ -1,0 +1,332 @@
+"""Segments are built, published, used, replaced and healed; one process at a time; answers never depend on them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from ochre.local import builders, plan, segments
+from ochre.local.engine import LocalEngine
+from ochre.local.index import graph
+from ochre.local.lease import Lease
+from ochre.model.configuration import parse_configuration
+from ochre.model.filters import parse_filters
+from ochre.model.requests import CreateCollection, DeleteRecords, GetRecords, QueryRecords, QueryReply, WriteRecords
+from ochre.settings import Settings
+from tests.local.conftest import Script
+
+COUNT = 1200
+DIMENSION = 16
+RANDOM = np.random.default_rng(7)
+VECTORS = RANDOM.standard_normal((2 * COUNT, DIMENSION)).astype(np.float32)
+WORDS = ["anise", "basil", "cumin", "dill"]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small collections be worth an index."""
+    monkeypatch.setattr(plan, "EXACT_NUMBERS", 100)
+    monkeypatch.setattr(plan, "PICKED_NUMBERS", 100)
+    monkeypatch.setattr(builders, "SMALLEST", 10)
+    monkeypatch.setattr("ochre.local.maintenance.SMALLEST", 10)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[LocalEngine]:
+    engine = LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))
+    yield engine
+    engine.close()
+
+
+def create(engine: LocalEngine, configuration: Any = None) -> UUID:
+    parsed = parse_configuration(configuration or {"hnsw": {"space": "cosine", "sync_threshold": 10}})
+    return engine.create_collection(CreateCollection("default_tenant", "default_database", "things", None, parsed)).id
+
+
+def write(engine: LocalEngine, collection: UUID, numbers: range, kind: Any = "upsert", shift: int = 0) -> None:
+    engine.write(
+        WriteRecords(
+            collection,
+            kind,
+            [f"id{n}" for n in numbers],
+            VECTORS[[n + shift for n in numbers]],
+            [f"{WORDS[n % 4]} {n}" for n in numbers],
+            [{"n": n, "rare": n % 8 == 0} for n in numbers],
+        )
+    )
+
+
+def query(engine: LocalEngine, collection: UUID, where: Any = None, n_results: int = 10, **options: Any) -> QueryReply:
+    return engine.query(
+        QueryRecords(
+            collection,
+            VECTORS[[5, 77, 400, 1900]],
+            n_results,
+            filter=parse_filters(where, None),
+            explain=True,
+            **options,
+        )
+    )
+
+
+def plan_of(reply: QueryReply) -> str:
+    assert reply.explanation is not None
+    return reply.explanation.plan
+
+
+def recall(quick: QueryReply, exact: QueryReply) -> float:
+    pairs = list(zip(quick.batches, exact.batches, strict=True))
+    wanted = sum(len(best.ids) for _, best in pairs)
+    return sum(len({*found.ids} & {*best.ids}) for found, best in pairs) / wanted if wanted else 1.0
+
+
+def check_against_exact(engine: LocalEngine, collection: UUID, where: Any = None, n_results: int = 10) -> str:
+    """Whatever the plan: as many results, in order, with the exact distances of the records they name."""
+    quick = query(engine, collection, where, n_results)
+    exact = query(engine, collection, where, n_results, exact=True)
+    everything = query(engine, collection, where, 10_000, exact=True)
+    for found, distances, own, all_distances, best in zip(
+        quick.batches, quick.distances, everything.batches, everything.distances, exact.batches, strict=True
+    ):
+        assert len(found.ids) == len(best.ids) == len(set(found.ids))
+        of = dict(zip(own.ids, all_distances, strict=True))
+        assert distances == [of[id_] for id_ in found.ids]
+        assert distances == sorted(distances)
+    assert recall(quick, exact) >= 0.95
+    return plan_of(quick)
+
+
+def files(engine: LocalEngine, collection: UUID) -> dict[str, Path]:
+    place = segments.folder_of(engine._folder, collection)
+    return {path.name.split("-")[0]: path for path in place.glob("*")}
+
+
+@pytest.mark.parametrize("space", ["cosine", "l2", "ip"])
+def test_a_graph_serves_queries_once_it_is_built(engine: LocalEngine, space: str) -> None:
+    collection = create(engine, {"hnsw": {"space": space, "sync_threshold": 10}})
+    write(engine, collection, range(COUNT))
+    assert plan_of(query(engine, collection)) == "scan"
+    assert engine.indexing(collection).pending == COUNT
+    assert engine.maintain()
+    assert engine.indexing(collection).pending == 0
+    assert check_against_exact(engine, collection) == "graph"
+
+
+def test_a_spann_configuration_is_served_by_lists(engine: LocalEngine) -> None:
+    collection = create(engine, {"spann": {"space": "cosine", "search_nprobe": 20, "split_threshold": 50}})
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    assert check_against_exact(engine, collection) == "lists"
+    assert check_against_exact(engine, collection, {"rare": True}) == "codes"
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"n": {"$gte": 300}}, "graph"),
+        ({"rare": True}, "codes"),
+        ({"n": {"$lt": 5}}, "scan matches"),
+        ({"n": {"$gt": COUNT}}, "nothing"),
+    ],
+)
+def test_filters_hold_whatever_the_plan(engine: LocalEngine, where: Any, expected: str) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    assert check_against_exact(engine, collection, where) == expected
+
+
+def test_exact_leaves_the_index_alone(engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    assert plan_of(query(engine, collection, exact=True)) == "scan"
+
+
+def test_what_the_index_leads_astray_is_still_complete(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    monkeypatch.setattr(graph.Graph, "search", lambda self, queries, *rest: [np.empty(0, np.int64)] * len(queries))
+    assert check_against_exact(engine, collection) == "graph"
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_updates_and_deletes_are_seen_at_once(engine: LocalEngine, rebuilt: bool) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    engine.delete(DeleteRecords(collection, ids=["id5", "id6"]))
+    write(engine, collection, range(70, 90), "update", shift=COUNT)
+    write(engine, collection, range(COUNT, COUNT + 30), "add")
+    if rebuilt:
+        engine.maintain()
+    assert check_against_exact(engine, collection) == "graph"
+    assert check_against_exact(engine, collection, {"n": {"$gte": 80}}) == "graph"
+    assert "id5" not in query(engine, collection, n_results=COUNT).batches[0].ids
+    assert query(engine, collection).batches[1].ids[0] != "id77", "its vector is another one now"
+
+
+def test_an_index_is_extended_and_the_old_file_removed(engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(400))
+    engine.maintain()
+    before = files(engine, collection)
+    write(engine, collection, range(400, 900))
+    assert engine.indexing(collection).pending == 500
+    engine.maintain()
+    after = files(engine, collection)
+    assert set(before) == set(after) == {"graph", "text"}
+    assert not {path.name for path in before.values()} & {path.name for path in after.values()}
+    assert check_against_exact(engine, collection) == "graph"
+
+
+def test_a_tail_below_the_threshold_is_left_to_scanning(engine: LocalEngine) -> None:
+    collection = create(engine, {"hnsw": {"sync_threshold": 50}})
+    write(engine, collection, range(400))
+    engine.maintain()
+    before = files(engine, collection)["graph"]
+    write(engine, collection, range(400, 449))
+    engine.maintain()
+    assert files(engine, collection)["graph"] == before
+    assert engine.indexing(collection).pending == 0
+    assert check_against_exact(engine, collection) == "graph"
+
+
+def test_vectors_of_another_kind_are_indexed_anew(engine: LocalEngine) -> None:
+    collection = create(engine, {"hnsw": {"space": "l2", "sync_threshold": 10}})
+    write(engine, collection, range(400))
+    engine.maintain()
+    far = VECTORS[400:800] * 6
+    engine.write(WriteRecords(collection, "add", [f"id{n}" for n in range(400, 800)], far))
+    engine.maintain()
+    near = engine.query(QueryRecords(collection, far[:20], 5, explain=True))
+    exact = engine.query(QueryRecords(collection, far[:20], 5, exact=True))
+    assert plan_of(near) == "graph"
+    assert recall(near, exact) >= 0.95
+
+
+def test_vectors_too_large_for_an_index_are_compared_one_by_one(engine: LocalEngine) -> None:
+    collection = create(engine, {"hnsw": {"space": "l2", "sync_threshold": 10}})
+    write(engine, collection, range(50))
+    engine.write(WriteRecords(collection, "add", ["huge"], np.full((1, DIMENSION), 1e30, np.float32)))
+    engine.maintain()
+    assert check_against_exact(engine, collection) == "scan"
+    assert engine.indexing(collection).pending == 0
+
+
+def test_a_query_too_large_for_an_index_is_compared_with_all(engine: LocalEngine) -> None:
+    collection = create(engine, {"hnsw": {"space": "l2", "sync_threshold": 10}})
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    reply = engine.query(QueryRecords(collection, np.full((1, DIMENSION), 3e38, np.float32), 3, explain=True))
+    assert plan_of(reply) == "scan"
+    assert len(reply.batches[0].ids) == 3
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", [damage, Path.unlink, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("kind", ["graph", "text"])
+def test_a_damaged_segment_is_left_alone_and_built_anew(
+    tmp_path: Path, engine: LocalEngine, how: Any, kind: str
+) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    right = engine.get(GetRecords(collection, filter=parse_filters(None, {"$contains": "dill 1"}))).ids
+    how(files(engine, collection)[kind])
+    other = LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))
+    try:
+        assert check_against_exact(other, collection) == ("scan" if kind == "graph" else "graph")
+        assert other.get(GetRecords(collection, filter=parse_filters(None, {"$contains": "dill 1"}))).ids == right
+        other.maintain()
+        assert set(files(other, collection)) == {"graph", "text"}
+        assert check_against_exact(other, collection) == "graph"
+    finally:
+        other.close()
+
+
+def test_answers_are_the_same_without_any_derived_file(tmp_path: Path, engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    where = parse_filters({"n": {"$gte": 3}}, {"$regex": "(anise|dill) 1"})
+    before = engine.get(GetRecords(collection, filter=where)).ids
+    engine.close()
+    shutil.rmtree(tmp_path / "db" / segments.FOLDER)
+    other = LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))
+    try:
+        assert other.get(GetRecords(collection, filter=where)).ids == before
+        assert check_against_exact(other, collection) == "scan"
+    finally:
+        other.close()
+
+
+def test_a_collection_takes_its_segments_with_it(engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    assert files(engine, collection)
+    engine.delete_collection("things", "default_tenant", "default_database")
+    assert not segments.folder_of(engine._folder, collection).exists()
+
+
+def test_the_background_builds_what_is_due(tmp_path: Path) -> None:
+    engine = LocalEngine.open(tmp_path / "db")
+    try:
+        collection = create(engine)
+        write(engine, collection, range(COUNT))
+        thread = engine._maintenance._thread
+        assert thread is not None
+        engine._maintenance.look()
+        assert engine.indexing(collection).pending == 0
+    finally:
+        engine.close()
+    assert not thread.is_alive()
+
+
+def test_one_process_at_a_time_builds(tmp_path: Path, engine: LocalEngine, run_script: Script) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    holder = run_script(
+        "import sys, pathlib\n"
+        "from ochre.local.lease import Lease\n"
+        "print(Lease(pathlib.Path(sys.argv[1])).acquire(), flush=True)\n"
+        "sys.stdin.read()",
+        tmp_path / "db",
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline().strip() == "True"
+    assert not engine.maintain()
+    assert not files(engine, collection)
+    holder.kill()
+    holder.wait()
+    assert engine.maintain(), "the lease went with its holder"
+    assert files(engine, collection)
+
+
+def test_engines_of_one_process_take_turns(tmp_path: Path) -> None:
+    first, second = Lease(tmp_path), Lease(tmp_path)
+    assert first.acquire()
+    assert not second.acquire()
+    first.release()
+    assert second.acquire()
+    second.release()
+
+
+def test_a_build_stops_when_it_is_told_to(engine: LocalEngine, tmp_path: Path) -> None:
+    with pytest.raises(graph.StoppedError):
+        graph.build(VECTORS, parse_configuration(None), tmp_path / "graph", going_on=lambda: False)
+    assert not (tmp_path / "graph").exists()
