@@ -55,6 +55,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "typer": ("cli",),
     "rich": ("cli",),
     "re2": ("model",),
+    "xxhash": ("local",),
     "msgspec": ("local", "embedding", "wire", "remote", "server", "cli"),
     "numpy": ("model", "embedding", "wire", "local", "client", "aliases", "migrate", "testing"),
 }

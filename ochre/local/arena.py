@@ -10,7 +10,6 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import sys
 import threading
 import weakref
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ochre.errors import CorruptError
-from ochre.local.folders import sync_folder
+from ochre.local.folders import sync_file, sync_folder
 from ochre.model.vectors import Matrix
 
 MAGIC = b"OCHREVEC"
@@ -59,7 +58,7 @@ class Arena:
         for offset in range(0, len(data), _WRITE_BYTES):
             write_at(file, data[offset : offset + _WRITE_BYTES], start + offset)
         if sync:
-            _sync(file)
+            sync_file(file)
 
     def rows(self, count: int) -> Matrix:
         """Return the first `count` rows, `(count, d)` float32, read-only, without reading them.
@@ -155,14 +154,3 @@ def write_at(file: int, data: memoryview, offset: int) -> None:
             os.lseek(file, offset, os.SEEK_SET)
             written = os.write(file, data)
         data, offset = data[written:], offset + written
-
-
-def _sync(file: int) -> None:
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-    elif hasattr(os, "fdatasync"):
-        os.fdatasync(file)
-    else:
-        os.fsync(file)

@@ -107,11 +107,8 @@ class TextBuilder:
     kind = "text"
 
     def pending(self, row: CollectionRow, published: Segment | None) -> int:
-        """Return about how many records were written since; few are read as quickly as looked up."""
-        if published is None:
-            return row.next_slot
-        written = max(row.next_slot - published.slots, row.info.head - published.sequence)
-        return written if written >= SMALLEST else 0
+        """Return about how many records were written since."""
+        return _written(row, published)
 
     def patience(self, published: Segment | None) -> int:
         """Return the number of records outside that slow down filters on documents."""
@@ -123,15 +120,54 @@ class TextBuilder:
             row = catalog.get_collection(session, job.row.info.id)
             ordinals = log.slots(session, row, None)[0]
             parts = trigrams.packed(trigrams.build(_documents(job, session, row, ordinals)))
-        archive.write(job.path, "text", parts)
+        archive.write(job.path, "text", parts, {}, sync=False)
         return row
+
+
+class CheckpointBuilder:
+    """Builds checkpoints."""
+
+    kind = "checkpoint"
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return about how many records a new process would have to read."""
+        return _written(row, published)
+
+    def patience(self, published: Segment | None) -> int:
+        """Return how many of them a new process would notice."""
+        return 0 if published is None else published.slots // GROWTH
+
+    def build(self, job: Job) -> CollectionRow:
+        """Store what is derived from one snapshot, by a state of its own: that of the process goes on serving."""
+        with job.file.read() as session:
+            row = catalog.get_collection(session, job.row.info.id)
+            state = CollectionState(job.folder, row)
+            try:
+                arrays, meta = state.checkpoint(session, row, lambda: _go_on(job))
+                archive.write(job.path, self.kind, arrays, meta, sync=False)
+            finally:
+                state.close()
+        return row
+
+
+def _written(row: CollectionRow, published: Segment | None) -> int:
+    """Return about how many records were written since; a few are read as quickly as looked up."""
+    if published is None:
+        return row.next_slot
+    written = max(row.next_slot - published.slots, row.info.head - published.sequence)
+    return written if written >= SMALLEST else 0
 
 
 def _documents(job: Job, session: Session, row: CollectionRow, ordinals: log.Ordinals) -> Iterator[tuple[int, str]]:
     for number, pair in enumerate(log.documents(session, row, ordinals)):
-        if not number % _STEP and not job.going_on():
-            raise graph.StoppedError
+        if not number % _STEP:
+            _go_on(job)
         yield pair
+
+
+def _go_on(job: Job) -> None:
+    if not job.going_on():
+        raise graph.StoppedError
 
 
 def _intact(job: Job) -> Path | None:
@@ -145,4 +181,4 @@ def _intact(job: Job) -> Path | None:
     return path
 
 
-BUILDERS: tuple[Builder, ...] = (GraphBuilder(), TextBuilder())
+BUILDERS: tuple[Builder, ...] = (GraphBuilder(), TextBuilder(), CheckpointBuilder())

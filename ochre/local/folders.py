@@ -1,4 +1,4 @@
-"""Folders whose names are on the disk: a new file is durable only when the folder that names it is."""
+"""What brings files and their names to the disk: a new file is durable only when the folder that names it is, too."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_file(file: int) -> None:
+    """Bring what was written through a descriptor to the disk."""
+    if sys.platform == "darwin":  # there a plain fsync does not reach the disk
+        import fcntl
+
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(file)
+    else:
+        os.fsync(file)

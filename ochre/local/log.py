@@ -34,6 +34,9 @@ RETAINED_CHANGES = 65_536
 _PURGE_EVERY = 4096
 _FEW_KEYS = 4
 
+BLOCK = 16_384
+"""Records whose metadata is handed over in one piece."""
+
 Ordinals = NDArray[np.int64]
 """Ordinals number a collection's records in the order of their insertion; they are never used twice."""
 
@@ -294,7 +297,7 @@ def slots(session: Session, row: CollectionRow, ordinals: Ordinals | None) -> tu
 
 
 def metadata_blocks(
-    session: Session, row: CollectionRow, ordinals: Ordinals, keys: Sequence[str] = (), block: int = 16_384
+    session: Session, row: CollectionRow, ordinals: Ordinals, keys: Sequence[str] = (), block: int = BLOCK
 ) -> Iterator[tuple[Ordinals, bytes]]:
     """Yield (ordinals, one JSON array of their metadata) of those among `ordinals` (ascending) that have metadata.
 

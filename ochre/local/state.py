@@ -10,11 +10,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ochre.errors import CorruptError
 from ochre.local import archive, log, segments
+from ochre.local.archive import Archive
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
 from ochre.local.extents import Verified
@@ -33,6 +35,7 @@ from ochre.model.requests import OrderKey
 LOGGER = logging.getLogger("ochre.index")
 
 _COMPACT_ABOVE = 10_000  # deleted records in the roster, when they outnumber the others, that make it worth a rebuild
+_CHECKPOINT_BLOCK = 2048  # records whose metadata is parsed in one go: queries of other threads wait meanwhile
 
 
 class StaleSnapshotError(Exception):
@@ -77,6 +80,7 @@ class CollectionState:
         self._opening = threading.Lock()
         self._graph: tuple[str, Graph | None] = ("", None)  # by the name of its segment
         self._adopted = ""  # the name of the text index's segment
+        self._tried = ""  # the name of the checkpoint's segment
         self.verified = Verified()
         self.exact = Exact(row.info.configuration.space)
 
@@ -120,12 +124,60 @@ class CollectionState:
         self._adopted = segment.name
         path = segments.folder_of(self._folder, row.info.id) / segment.name
         try:
-            archive.verify(path, segment.digest)
-            parts = unpacked(archive.read(path, "text"))
+            parts = unpacked(archive.open_archive(path, "text", segment.digest).arrays)
         except (CorruptError, OSError) as error:
             self._report(row, segment, error)
         else:
             self._text.adopt(parts, _union(runs), self._roster)
+
+    def checkpoint(
+        self, session: Session, row: CollectionRow, watch: Callable[[], None] = lambda: None
+    ) -> tuple[archive.Arrays, dict[str, Any]]:
+        """Catch up with the session's snapshot, and return what an archive for `restore` holds: arrays and the rest.
+
+        They are of the roster, the columns of all keys and the vectors' lengths. Whoever asks has the state for
+        himself: others would wait until every record's metadata was read. `watch` is called on the way, and may raise.
+
+        Raises:
+            StaleSnapshotError: the state is ahead of the snapshot. CorruptError: a vector is damaged.
+        """
+        source = _SnapshotSource(session, row, _CHECKPOINT_BLOCK, watch)
+        with self._lock:
+            self._catch_up(session, row, source)
+            columns, meta = self._columns.packed(source)
+            arrays = self._roster.packed() | columns
+            if row.info.dimension is not None:
+                arena = self.arena(row).rows(row.next_slot)
+                slots = np.sort(arrays["slots"])  # a damaged vector would leave a wrong length behind
+                self.verified.check(session, row, arena, slots[np.searchsorted(slots, self.exact.measured) :])
+                arrays["lengths"] = self.exact.extend(arena)
+            return arrays, meta
+
+    def restore(self, checkpoint: Archive, sequence: int) -> None:
+        """Begin with a checkpoint of this collection, made at that sequence number; none of its arrays is read yet."""
+        arrays = checkpoint.arrays
+        with self._lock:
+            self._applied = -1
+            self._roster = Roster.restored(arrays)
+            self._rebuild_indexes()
+            self._columns.restore(self._roster, arrays, checkpoint.meta)
+            if "lengths" in arrays:
+                self.exact.restore(arrays["lengths"])
+            self._applied = sequence
+
+    def _take_up_checkpoint(self, session: Session, row: CollectionRow) -> None:
+        """Begin with the published checkpoint, unless that has been tried before."""
+        segment = segments.published(session, row).get("checkpoint")
+        if segment is None or segment.name == self._tried:
+            return
+        self._tried = segment.name
+        path = segments.folder_of(self._folder, row.info.id) / segment.name
+        try:
+            found = archive.open_archive(path, "checkpoint", segment.digest)
+        except (CorruptError, OSError) as error:
+            self._report(row, segment, error)
+        else:
+            self.restore(found, segment.sequence)
 
     def graph(self, session: Session, row: CollectionRow) -> Graph | None:
         """Return the vector index that is published for the session's snapshot, None if there is none to use."""
@@ -168,16 +220,21 @@ class CollectionState:
             return
         if self._applied > head:
             raise StaleSnapshotError
+        if self._applied < 0:
+            self._take_up_checkpoint(session, row)
         applied, self._applied = self._applied, -1  # if anything fails on the way, the next read starts anew
         runs = log.changes_since(session, row, applied) if applied >= 0 else None
         if runs is None or self._mostly_dead():
             self._roster = Roster.of(*log.slots(session, row, None))
-            for index in self._indexes:
-                index.rebuild(self._roster)
-            self._adopted = ""
-        else:
+            self._rebuild_indexes()
+        elif runs:  # there are none right after a checkpoint was taken up
             self._apply(session, row, source, _union(runs))
         self._applied = head
+
+    def _rebuild_indexes(self) -> None:
+        for index in self._indexes:
+            index.rebuild(self._roster)
+        self._adopted = ""
 
     def _apply(self, session: Session, row: CollectionRow, source: _SnapshotSource, changed: Ordinals) -> None:
         self._roster, delta = self._roster.updated(changed, *log.slots(session, row, changed))
@@ -191,12 +248,18 @@ class CollectionState:
 class _SnapshotSource:
     """The records of one snapshot, for the indexes."""
 
-    def __init__(self, session: Session, row: CollectionRow) -> None:
+    def __init__(
+        self, session: Session, row: CollectionRow, block: int = log.BLOCK, watch: Callable[[], None] = lambda: None
+    ) -> None:
         self._session = session
         self._row = row
+        self._block = block
+        self._watch = watch
 
     def metadata(self, ordinals: Ordinals, keys: Sequence[str] = ()) -> Iterator[tuple[Ordinals, bytes]]:
-        return log.metadata_blocks(self._session, self._row, ordinals, keys)
+        for block in log.metadata_blocks(self._session, self._row, ordinals, keys, self._block):
+            self._watch()
+            yield block
 
 
 def _metadata_parts(filter_: Filter | None) -> Iterator[Filter]:

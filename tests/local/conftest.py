@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -15,6 +16,7 @@ from ochre.local import archive, catalog, log, segments
 from ochre.local.engine import LocalEngine
 from ochre.local.index import trigrams
 from ochre.local.segments import Segment
+from ochre.local.state import CollectionState
 from ochre.model.configuration import Configuration, Hnsw
 from ochre.model.requests import CreateCollection, WriteRecords
 
@@ -49,12 +51,29 @@ def text_index(engine: LocalEngine, collection: UUID, part_bytes: int = 200) -> 
 
 
 def publish_text(engine: LocalEngine, collection: UUID, arrays: archive.Arrays, sequence: int) -> Path:
+    return publish(engine, collection, "text", arrays, {}, sequence)
+
+
+def checkpoint_of(engine: LocalEngine, collection: UUID) -> tuple[archive.Arrays, dict[str, Any], int]:
+    """Return arrays and the rest of a checkpoint of a collection as it is, and the change it reflects."""
+    with engine._file.read() as session:
+        row = catalog.get_collection(session, collection)
+        return *CollectionState(engine._folder, row).checkpoint(session, row), row.info.head
+
+
+def publish_checkpoint(engine: LocalEngine, collection: UUID) -> Path:
+    return publish(engine, collection, "checkpoint", *checkpoint_of(engine, collection))
+
+
+def publish(
+    engine: LocalEngine, collection: UUID, kind: str, arrays: archive.Arrays, meta: dict[str, Any], sequence: int
+) -> Path:
     with engine._file.write() as session:
         row = catalog.get_collection(session, collection)
-        path = segments.folder_of(engine._folder, collection) / segments.fresh_name("text")
+        path = segments.folder_of(engine._folder, collection) / segments.fresh_name(kind)
         path.parent.mkdir(parents=True, exist_ok=True)
-        archive.write(path, "text", arrays)
-        segments.publish(session, row, Segment("text", path.name, sequence, row.next_slot, archive.digest(path)))
+        digest = archive.write(path, kind, arrays, meta, sync=False)
+        segments.publish(session, row, Segment(kind, path.name, sequence, row.next_slot, digest))
     return path
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ochre.local.index import columns as module
 from ochre.local.index.base import Change
-from ochre.local.index.columns import Column, Columns
+from ochre.local.index.column import Column
+from ochre.local.index.columns import Columns
 from ochre.local.index.roster import Roster, RosterDelta
 from ochre.model.filters import ArrayContains, Compare, Exists, In, Or
 from ochre.model.records import INT_MAX, INT_MIN
@@ -119,6 +120,37 @@ def test_every_leaf_means_what_plain_python_says_after_any_history(steps: list[A
         assert columns.mask(leaf).tolist() == [holds(leaf, value) for value in expected], leaf
 
 
+def in_checkpoint(column: Column, live: np.ndarray) -> Column:
+    """The column as it comes out of a checkpoint, whose arrays are read-only."""
+    arrays = column.packed(live)
+    for array in arrays.values():
+        array.flags.writeable = False
+    return Column.restored(arrays)
+
+
+@given(steps, st.lists(leaves, min_size=1, max_size=5), st.data())
+def test_a_column_that_went_through_checkpoints_means_the_same(steps: list[Any], asked: list[Any], data: Any) -> None:
+    """Deleted records leave with the checkpoint, and positions move together."""
+    column, model = Column(0), list[Any]()
+    for appended, given_ in steps:
+        count = len(column)
+        column.resize(count + len(appended))
+        replaced = {position: value for position, value in given_.items() if position < count}
+        column.clear(np.array(list(replaced), np.int64))
+        new = replaced | dict(enumerate(appended, count))
+        column.set(np.array(list(new), np.int64), list(new.values()))
+        model = [new.get(position, value) for position, value in enumerate(model)] + appended
+        if data.draw(st.booleans()):
+            live = np.array([data.draw(st.booleans()) or not given_ for _ in model], np.bool_)
+            column = in_checkpoint(column, live)
+            model = [value for value, kept in zip(model, live, strict=True) if kept]
+    columns = Columns()
+    columns._columns["k"] = column
+    for leaf in asked:
+        assert columns.mask(leaf).tolist() == [holds(leaf, value) for value in model], leaf
+    check_ranks(column, model)
+
+
 @pytest.mark.parametrize("comparison", ["eq", "gt", "gte", "lt", "lte"])
 def test_numbers_compare_exactly_at_every_edge(comparison: Any) -> None:
     present = [*EDGES, True, False, "1", [1], None]
@@ -142,6 +174,10 @@ def place(value: Any) -> Any:
 def test_ranks_order_as_the_values_do(given_: list[Any]) -> None:
     column = Column(len(given_))
     column.set(np.arange(len(given_)), given_)
+    check_ranks(column, given_)
+
+
+def check_ranks(column: Column, given_: list[Any]) -> None:
     ranks = column.ranks().tolist()
     for rank, value in zip(ranks, given_, strict=True):
         assert (rank < 0) == (place(value) is None)
@@ -255,3 +291,140 @@ def test_a_failed_load_leaves_nothing_half_loaded() -> None:
         columns.load(["k"], failing)
     columns.load(["k"], source)
     assert columns.mask(Exists("k")).all()
+
+
+# -- checkpoints --------------------------------------------------------------------------------------------------
+
+
+class Collection:
+    """Records of which the positions are the ordinals, and columns that follow them."""
+
+    def __init__(self, metadatas: list[dict[str, Any]]) -> None:
+        self.source, self.columns = Records(), Columns()
+        self.source.metadatas = dict(enumerate(metadatas))
+        self.roster = roster_of(len(metadatas))
+        self.columns.rebuild(self.roster)
+
+    def restart(self) -> Collection:
+        """Go on from a checkpoint, in a new process as it were."""
+        arrays, meta = self.columns.packed(self.source)
+        self.columns = Columns()
+        self.columns.restore(self.roster, arrays, meta)
+        return self
+
+    def change(self, metadatas: dict[int, dict[str, Any] | None]) -> None:
+        """Insert, replace or (None) delete records."""
+        count = len(self.roster)
+        moved = np.array([position for position in metadatas if position < count], np.int64)
+        for position, metadata in metadatas.items():
+            self.source.metadatas.pop(position, None)
+            if metadata is not None:
+                self.source.metadatas[position] = metadata
+        added = len(metadatas) - len(moved)
+        self.roster = roster_of(count + added)
+        change = Change(np.array(sorted(metadatas)), self.roster, RosterDelta(moved, added))
+        self.columns.apply(change, self.source)
+
+    def values(self, key: str, operands: Sequence[Any]) -> list[Any]:
+        """What the column says about each record: the operand that it equals, or None."""
+        self.columns.load([key], self.source)
+        masks = [self.columns.mask(Compare(key, "eq", operand)).tolist() for operand in operands]
+        return [
+            next((o for o, mask in zip(operands, masks, strict=True) if mask[n]), None) for n in range(len(masks[0]))
+        ]
+
+
+class Unreadable(Records):
+    """A source that nobody may ask."""
+
+    def metadata(self, ordinals: np.ndarray, keys: Sequence[str] = ()) -> Iterator[tuple[np.ndarray, bytes]]:
+        raise AssertionError
+
+
+def test_a_checkpoint_has_the_columns_of_all_keys() -> None:
+    collection = Collection([{"a": 1, "b": "x"}, {}, {"b": "y", "c": [1, 2]}]).restart()
+    collection.source = Unreadable()
+    assert collection.values("a", [1]) == [1, None, None]
+    assert collection.values("b", ["x", "y"]) == ["x", None, "y"]
+    collection.columns.load(["c"], collection.source)
+    assert collection.columns.mask(ArrayContains("c", 2)).tolist() == [False, False, True]
+
+
+def test_a_key_that_no_record_had_is_known_to_be_absent() -> None:
+    collection = Collection([{"a": 1}]).restart()
+    collection.source = Unreadable()
+    assert collection.values("b", [1]) == [None]
+
+
+def test_a_key_that_came_after_the_checkpoint_is_found() -> None:
+    collection = Collection([{"a": 1}] * 3).restart()
+    collection.change({3: {"b": 5}})
+    assert collection.values("b", [5]) == [None, None, None, 5]
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_stored_column_follows_what_changed_since(asked_before: bool) -> None:
+    collection = Collection([{"a": n, "s": f"{n}"} for n in range(6)]).restart()
+    if asked_before:
+        collection.values("a", [0])
+    collection.change({0: {"a": 5}, 1: None, 2: {"other": 1}})
+    collection.change({6: {"a": 0, "s": "new"}})
+    assert collection.values("a", range(6)) == [5, None, None, 3, 4, 5, 0]
+    assert collection.values("s", ["3", "new"]) == [None, None, None, "3", None, None, "new"]
+
+
+def test_only_records_that_changed_are_read_for_a_stored_column() -> None:
+    collection = Collection([{"a": n} for n in range(6)]).restart()
+    collection.change({2: {"a": 0}})
+    collection.source.metadatas = {2: {"a": 4}}
+    assert collection.values("a", range(6)) == [0, 1, 4, 3, 4, 5]
+
+
+def test_a_column_that_was_dropped_is_taken_from_the_checkpoint_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEPT", 1)
+    collection = Collection([{"a": 1, "b": 2}] * 4).restart()
+    collection.values("a", [1])
+    collection.change({0: {"a": 3}})
+    collection.values("b", [2])
+    assert list(collection.columns._columns) == ["b"]
+    assert collection.values("a", [1, 3]) == [3, 1, 1, 1]
+
+
+@pytest.mark.parametrize("notes", [1, 1000])
+def test_once_more_changed_than_was_stored_all_is_read(monkeypatch: pytest.MonkeyPatch, notes: int) -> None:
+    monkeypatch.setattr(module, "_NOTES", notes)
+    collection = Collection([{"a": 1}, {"a": 2}]).restart()
+    for position in range(2, 8):
+        collection.change({position: {"a": position}})
+    assert (collection.columns._stored is None) == (notes == 1)
+    assert collection.values("a", range(8)) == [1, 2, *range(2, 8)]
+
+
+def test_a_checkpoint_of_a_checkpoint_reads_only_what_changed() -> None:
+    collection = Collection([{"a": n, "s": f"{n}"} for n in range(6)]).restart()
+    collection.change({2: {"a": 0, "new": True}})
+    collection.source.metadatas = {2: {"a": 0, "new": True}}
+    collection.restart()
+    collection.source = Unreadable()
+    assert collection.values("a", range(6)) == [0, 1, 0, 3, 4, 5]
+    assert collection.values("s", ["2", "3"]) == [None, None, None, "3", None, None]
+    assert collection.values("new", [True]) == [None, None, True, None, None, None]
+
+
+def test_the_largest_columns_beyond_the_budget_are_left_to_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUDGET_BYTES", 5000)
+    collection = Collection([{"a": n, "long": f"{n}" * 1000} for n in range(6)])
+    arrays, meta = collection.columns.packed(collection.source)
+    assert meta == {"keys": ["a"], "left_out": ["long"]}
+    assert sum(array.nbytes for array in arrays.values()) < 5000
+    collection.restart()
+    collection.change({0: {"long": "x"}})
+    assert collection.values("long", ["x", "2" * 1000]) == ["x", None, "2" * 1000, None, None, None]
+    assert collection.columns.packed(collection.source)[1]["left_out"] == ["long"], "it stays unknown"
+
+
+def test_a_checkpoint_changes_nothing_in_the_columns_it_is_made_of() -> None:
+    collection = Collection([{"a": 1, "b": 2}])
+    collection.values("a", [1])
+    collection.columns.packed(collection.source)
+    assert list(collection.columns._columns) == ["a"]

@@ -12,7 +12,8 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from ochre.local import builders, plan, segments
+from ochre.local import builders, catalog, log, plan, segments
+from ochre.local.builders import Job
 from ochre.local.engine import LocalEngine
 from ochre.local.index import graph
 from ochre.local.lease import Lease
@@ -26,6 +27,7 @@ COUNT = 1200
 DIMENSION = 16
 RANDOM = np.random.default_rng(7)
 VECTORS = RANDOM.standard_normal((2 * COUNT, DIMENSION)).astype(np.float32)
+KINDS = {"checkpoint", "graph", "text"}
 WORDS = ["anise", "basil", "cumin", "dill"]
 
 
@@ -184,9 +186,22 @@ def test_an_index_is_extended_and_the_old_file_removed(engine: LocalEngine) -> N
     with mock.patch.object(graph, "_fresh", side_effect=AssertionError("built from nothing")):
         engine.maintain()
     after = files(engine, collection)
-    assert set(before) == set(after) == {"graph", "text"}
+    assert set(before) == set(after) == KINDS
     assert not {path.name for path in before.values()} & {path.name for path in after.values()}
     assert check_against_exact(engine, collection) == "graph"
+
+
+def test_a_new_process_begins_with_a_checkpoint(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    other = LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))
+    for name in ("slots", "metadata_blocks"):
+        monkeypatch.setattr(log, name, None)  # what reads the records
+    assert plan_of(query(other, collection, {"rare": True})) == "codes"
+    other.close()
 
 
 def test_a_tail_below_the_threshold_is_left_to_scanning(engine: LocalEngine) -> None:
@@ -240,7 +255,7 @@ def damage(path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [damage, Path.unlink, lambda path: path.write_bytes(b"")])
-@pytest.mark.parametrize("kind", ["graph", "text"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_damaged_segment_is_left_alone_and_built_anew(
     tmp_path: Path, engine: LocalEngine, how: Any, kind: str
 ) -> None:
@@ -254,7 +269,7 @@ def test_a_damaged_segment_is_left_alone_and_built_anew(
         assert check_against_exact(other, collection) == ("scan" if kind == "graph" else "graph")
         assert other.get(GetRecords(collection, filter=parse_filters(None, {"$contains": "dill 1"}))).ids == right
         other.maintain()
-        assert set(files(other, collection)) == {"graph", "text"}
+        assert set(files(other, collection)) == KINDS
         assert check_against_exact(other, collection) == "graph"
     finally:
         other.close()
@@ -332,3 +347,16 @@ def test_a_build_stops_when_it_is_told_to(engine: LocalEngine, tmp_path: Path) -
     with pytest.raises(graph.StoppedError):
         graph.build(VECTORS, parse_configuration(None), tmp_path / "graph", going_on=lambda: False)
     assert not (tmp_path / "graph").exists()
+
+
+@pytest.mark.parametrize("builder", [builders.TextBuilder(), builders.CheckpointBuilder()], ids=lambda b: b.kind)
+def test_a_build_from_records_stops_when_it_is_told_to(engine: LocalEngine, tmp_path: Path, builder: Any) -> None:
+    collection = create(engine)
+    write(engine, collection, range(40))
+    with engine._file.read() as session:
+        row = catalog.get_collection(session, collection)
+        state = engine._state(session, row)
+    job = Job(engine._folder, engine._file, row, state, None, tmp_path / "segment", going_on=lambda: False)
+    with pytest.raises(graph.StoppedError):
+        builder.build(job)
+    assert not job.path.exists()

@@ -29,7 +29,7 @@ from ochre.model.requests import DeleteRecords, WriteRecords
 from ochre.settings import Settings
 from ochre.testing import strategies
 from ochre.testing.machine import EngineMachine, handles
-from tests.local.conftest import publish_text, text_index
+from tests.local.conftest import checkpoint_of, publish, publish_text, text_index
 
 
 class LocalMachine(EngineMachine):
@@ -41,6 +41,7 @@ class LocalMachine(EngineMachine):
         self.limit(matching, "_FEW", -1)
         self.limit(matching, "READING", 1_000_000)
         self._segments: dict[UUID, tuple[list[TextSegment], int]] = {}
+        self._checkpoints: dict[UUID, Any] = {}
         super().__init__()
 
     def limit(self, module: Any, name: str, value: int) -> None:
@@ -86,6 +87,16 @@ class LocalMachine(EngineMachine):
             if fresh or collection not in self._segments:
                 self._segments[collection] = text_index(engine, collection, part_bytes=30)
             publish_text(engine, collection, *self._segments[collection])
+
+    @rule(handle=handles, collection=EngineMachine.collections, fresh=st.booleans())
+    def a_checkpoint_is_published(self, handle: int, collection: UUID, fresh: bool) -> None:
+        """One of the records as they are, or an older one."""
+        engine = self.engines[handle]
+        assert isinstance(engine, LocalEngine)
+        with suppress(NotFoundError):
+            if fresh or collection not in self._checkpoints:
+                self._checkpoints[collection] = checkpoint_of(engine, collection)
+            publish(engine, collection, "checkpoint", *self._checkpoints[collection])
 
     @rule(handle=handles)
     def what_was_derived_is_what_the_records_say(self, handle: int) -> None:

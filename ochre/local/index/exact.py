@@ -30,6 +30,17 @@ class Exact:
         self._space = space
         self._lengths = (0, np.empty(0, np.float64))  # of the rows from a first one on
 
+    @property
+    def measured(self) -> int:
+        """The lengths of the rows below this are known."""
+        start, known = self._lengths
+        return 0 if start else len(known)
+
+    def restore(self, lengths: NDArray[np.float64]) -> None:
+        """Take over what `extend` returned for all rows, some time ago."""
+        if self.measured < len(lengths):
+            self._lengths = (0, lengths)
+
     def extend(self, arena: Matrix, first: int = 0) -> NDArray[np.float64]:
         """Return the Euclidean lengths of the rows of `arena` from `first` on, working out those not known yet."""
         start, known = self._lengths

@@ -6,6 +6,7 @@ an old one goes on reading the snapshot it belongs to. Arrays are shared between
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,19 @@ class Roster:
     def of(cls, ordinals: Ordinals, slots: NDArray[np.int64]) -> Roster:
         """Build a roster of records that all exist; `ordinals` ascend."""
         return cls(ordinals, slots, np.ones(len(ordinals), np.bool_), 0, _inverted(slots))
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> Roster:
+        """Build the roster that `packed` returned as arrays, reading none of them."""
+        ordinals, slots = arrays["ordinals"], arrays["slots"]
+        return cls(ordinals, slots, np.ones(len(ordinals), np.bool_), 0, arrays.get("inverse"))
+
+    def packed(self) -> dict[str, NDArray[Any]]:
+        """Return the records that exist as arrays for a checkpoint."""
+        slots = self.slots[self.live]
+        inverse = _inverted(slots)
+        arrays = {"ordinals": self.ordinals[self.live], "slots": slots}
+        return arrays if inverse is None else arrays | {"inverse": inverse}
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -161,8 +175,8 @@ def _extended(array: NDArray[Any], extra: NDArray[Any]) -> NDArray[Any]:
     if not len(extra):
         return array
     count = len(array)
-    buffer = array if array.base is None else array.base
-    if len(buffer) < count + len(extra):
+    buffer = array.base if isinstance(array.base, np.ndarray) else array
+    if len(buffer) < count + len(extra) or not buffer.flags.writeable:
         buffer = np.empty(count + max(len(extra), count // 2), array.dtype)
         buffer[:count] = array
     buffer[count : count + len(extra)] = extra
