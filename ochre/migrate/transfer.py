@@ -22,6 +22,7 @@ from ochre.migrate.report import CollectionReport, Report
 from ochre.migrate.writing import CollectionWriter
 from ochre.model.names import parse_collection_name, parse_database_name, parse_tenant_name
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
+from ochre.settings import Settings
 
 if TYPE_CHECKING:
     from ochre.client._sync.client import Client
@@ -69,7 +70,9 @@ def from_chroma(
     _check_destination(path, target)
     report = Report(path, target)
     with ChromaFolder(path) as folder, LeftOver(target.with_name(f"{target.name}.left-over.jsonl")) as left_over:
-        with _new_folder(target) as workplace, PersistentClient(workplace) as client:
+        # Indexes are built by who opens the folder afterwards: meanwhile they would take memory and time.
+        settings = Settings(background_indexing=False)
+        with _new_folder(target) as workplace, PersistentClient(workplace, settings) as client:
             _Import(folder, report, left_over, client, re_embed=re_embed, progress=progress).run()
         report.left_over = left_over.written
     return report
