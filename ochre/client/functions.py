@@ -109,7 +109,11 @@ def check_conflict(persisted: Mapping[str, Any] | None, function: Function) -> N
 
 
 def changed_function(
-    configuration: Mapping[str, Any] | None, function: Function, persisted: Mapping[str, Any] | None
+    configuration: Mapping[str, Any] | None,
+    function: Function,
+    persisted: Mapping[str, Any] | None,
+    *,
+    lists: bool = False,
 ) -> tuple[Function, dict[str, Any] | None]:
     """Parse the changes of `modify(configuration=...)`.
 
@@ -117,6 +121,7 @@ def changed_function(
         configuration: as the user gave it.
         function: the one that embeds so far.
         persisted: the form in which the collection keeps it.
+        lists: whether the collection was created with a `spann` configuration.
 
     Returns:
         The function that embeds from now on, and the changes with its persisted form in place of it.
@@ -127,7 +132,7 @@ def changed_function(
     if configuration is None:
         return function, None
     changes = dict(parse_configuration_argument(configuration) or {})
-    if changes.get("spann") is not None:
+    if changes.get("spann") is not None and not lists:
         raise InvalidArgumentError(
             "Trying to update the spann configuration of a collection whose index is hnsw: pass "
             "configuration={'hnsw': {...}}"

@@ -170,10 +170,9 @@ def list_collections(
     return _select(session, where, (tenant, database, _sql(limit), offset))
 
 
-def unsettled(session: Session, smallest: int, kinds: int) -> list[CollectionRow]:
-    """Return the collections with `smallest` slots or more of which not all `kinds` of segments are up to date."""
-    settled = "(SELECT count(*) FROM segments AS s WHERE s.collection=c.key AND s.sequence=c.head)"
-    return _select(session, f"WHERE c.next_slot >= ? AND {settled} < ?", (smallest, kinds))
+def of_size(session: Session, smallest: int) -> list[CollectionRow]:
+    """Return the collections of the folder with `smallest` slots or more."""
+    return _select(session, "WHERE c.next_slot >= ?", (smallest,))
 
 
 def count_collections(session: Session, tenant: str, database: str) -> int:

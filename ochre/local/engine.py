@@ -76,6 +76,7 @@ class LocalEngine:
         engine = cls(folder, settings or Settings())
         try:
             engine.prepare()
+            engine._maintenance.start()
         except BaseException:
             engine.close()
             raise

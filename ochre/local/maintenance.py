@@ -57,7 +57,7 @@ class Maintenance:
         self._starting = threading.Lock()
         self._working = threading.Lock()
         self._written = 0.0  # when somebody last wrote, by the monotonic clock
-        self._stamp: tuple[int, ...] = ()
+        self._stamp: tuple[int, ...] | None = None
         self._damaged: list[tuple[CollectionRow, Segment]] = []
         self._unsuitable: set[tuple[UUID, str, int]] = set()
 
@@ -133,7 +133,7 @@ class Maintenance:
         """Return how many of a collection's records wait for an index that will be built."""
         if row.next_slot < SMALLEST:
             return 0
-        known = segments.published(session, row)
+        known = segments.there(self._folder, session, row)
         return max(self._pending(row, builder, known.get(builder.kind)) for builder in BUILDERS)
 
     def _pending(self, row: CollectionRow, builder: Builder, published: Segment | None) -> int:
@@ -154,8 +154,8 @@ class Maintenance:
     def _due(self, *, quiet: bool) -> list[tuple[UUID, Builder]]:
         found = []
         with self._file.read() as session:
-            for row in catalog.unsettled(session, SMALLEST, len(BUILDERS)):
-                known = segments.published(session, row)
+            for row in catalog.of_size(session, SMALLEST):
+                known = segments.there(self._folder, session, row)
                 for builder in BUILDERS:
                     published = known.get(builder.kind)
                     pending = self._pending(row, builder, published)

@@ -63,6 +63,12 @@ def published(session: Session, row: CollectionRow) -> dict[str, Segment]:
     return known
 
 
+def there(folder: Path, session: Session, row: CollectionRow) -> dict[str, Segment]:
+    """Return the published segments whose files exist: they may be deleted at any time."""
+    place = folder_of(folder, row.info.id)
+    return {kind: segment for kind, segment in published(session, row).items() if (place / segment.name).exists()}
+
+
 def publish(session: Session, row: CollectionRow, segment: Segment) -> None:
     """Make a file that is on the disk the collection's segment of its kind; runs in the caller's transaction."""
     session.execute(

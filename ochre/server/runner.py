@@ -158,8 +158,14 @@ class Timer:
         self._act()
 
 
+MAX_HEAD_BYTES = 64 * 1024
+"""Bytes that may come before a request's head is complete."""
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
 class TimedProtocol(HttpToolsProtocol):
-    """The web server's protocol with limits on how long a request's head, and taking the answer, may take.
+    """The web server's protocol with limits on a request's head, and on how long that and taking the answer may take.
 
     Without them, clients that send a byte now and then would keep their connections for ever, and clients that ask for
     much and read nothing would keep the answers in memory.
@@ -169,16 +175,22 @@ class TimedProtocol(HttpToolsProtocol):
         """Begin to wait for the first head."""
         self._head = Timer(self.config.head_timeout, self._give_up)  # type: ignore[attr-defined]
         self._answer = Timer(self.config.body_timeout, transport.abort)  # type: ignore[attr-defined]
+        self._head_bytes = 0
         super().connection_made(transport)
         self._head.start()
 
     def data_received(self, data: bytes) -> None:
         """Stop waiting when a head is complete; begin to when another one starts."""
+        self._head_bytes += len(data)
         super().data_received(data)
         if self._busy():
             self._head.stop()
-        else:
-            self._head.start()
+            self._head_bytes = 0
+            return
+        self._head.start()
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Begin to wait until the client has read what it was sent."""

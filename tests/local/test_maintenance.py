@@ -291,6 +291,31 @@ def test_answers_are_the_same_without_any_derived_file(tmp_path: Path, engine: L
         other.close()
 
 
+def test_files_that_are_gone_are_built_anew_before_anybody_asks(engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    shutil.rmtree(segments.folder_of(engine._folder, collection))
+    assert engine.indexing(collection).pending == COUNT
+    engine.maintain()
+    assert engine.indexing(collection).pending == 0
+    assert set(files(engine, collection)) == {builder.kind for builder in builders.BUILDERS}
+
+
+def test_opening_a_folder_is_enough_for_what_is_due_to_be_built(tmp_path: Path, engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.close()
+    other = LocalEngine.open(tmp_path / "db")
+    try:
+        assert other._maintenance._thread is not None
+        other._maintenance.look()
+        other._maintenance.run(quiet=True)
+        assert other.indexing(collection).pending == 0
+    finally:
+        other.close()
+
+
 def test_a_collection_takes_its_segments_with_it(engine: LocalEngine) -> None:
     collection = create(engine)
     write(engine, collection, range(COUNT))

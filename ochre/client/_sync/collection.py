@@ -385,7 +385,8 @@ class Collection:
                 "leave 'hnsw:space' out, or copy the records into a new collection"
             )
         persisted = self._info.configuration.embedding_function
-        function, changes = changed_function(configuration, self._function, persisted)
+        lists = self._info.configuration.spann is not None
+        function, changes = changed_function(configuration, self._function, persisted, lists=lists)
         self._info = self._engine.modify_collection(
             ModifyCollection(
                 self.id,
