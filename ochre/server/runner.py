@@ -175,22 +175,32 @@ class TimedProtocol(HttpToolsProtocol):
         """Begin to wait for the first head."""
         self._head = Timer(self.config.head_timeout, self._give_up)  # type: ignore[attr-defined]
         self._answer = Timer(self.config.body_timeout, transport.abort)  # type: ignore[attr-defined]
-        self._head_bytes = 0
+        self._in_head, self._head_bytes = False, 0
         super().connection_made(transport)
         self._head.start()
 
     def data_received(self, data: bytes) -> None:
         """Stop waiting when a head is complete; begin to when another one starts."""
-        self._head_bytes += len(data)
         super().data_received(data)
         if self._busy():
             self._head.stop()
-            self._head_bytes = 0
-            return
-        self._head.start()
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        else:
+            self._head.start()
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin to count the bytes of a head."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Count no more: what follows is the body."""
+        self._in_head = False
+        super().on_headers_complete()
 
     def pause_writing(self) -> None:
         """Begin to wait until the client has read what it was sent."""

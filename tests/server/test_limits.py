@@ -211,11 +211,10 @@ def test_a_head_that_does_not_come_is_given_up(serve: Serve, sent: bytes) -> Non
         assert connection.recv(1000) == b""
 
 
-@pytest.mark.parametrize("end", [b"", b"\r\n"], ids=["unfinished", "finished"])
-def test_a_head_that_is_too_long_is_refused(serve: Serve, end: bytes) -> None:
+def test_a_head_that_is_too_long_is_refused(serve: Serve) -> None:
     client = serve()
     with connect(client) as connection:
-        head = b"GET /api/v2/heartbeat HTTP/1.1\r\nHost: x\r\n" + b"X-: " + b"a" * 2_000_000 + b"\r\n" + end
+        head = b"GET /api/v2/heartbeat HTTP/1.1\r\nHost: x\r\n" + b"X-: " + b"a" * 2_000_000
         with contextlib.suppress(ConnectionError):  # it may hang up while we still send
             connection.sendall(head)
             assert connection.recv(100).startswith(b"HTTP/1.1 431")
