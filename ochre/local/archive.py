@@ -150,6 +150,14 @@ def digest(path: Path) -> Digest:
         return _digest(file)
 
 
+def sealed(path: Path) -> Digest:
+    """Bring a file of any format and its name to the disk, and return its digest; raises OSError."""
+    with path.open("rb+") as file:
+        sync_file(file.fileno())
+    sync_folder(path.parent)
+    return digest(path)
+
+
 def verify(path: Path, digest: Digest) -> None:
     """Read a file of any format and compare it with its digest.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ochre.errors import CorruptError
 from ochre.local import archive, catalog, log, plan, segments
+from ochre.local.archive import Digest
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database
 from ochre.local.index import graph, trigrams
@@ -38,7 +39,7 @@ class Job:
         state: its derived state in this process.
         previous: the segment that is to be replaced, if there is one.
         path: where the file goes; it does not exist yet.
-        going_on: asked now and then; False makes the builder raise `Stopped`.
+        going_on: asked now and then; False makes the builder raise StoppedError.
     """
 
     folder: Path
@@ -58,11 +59,8 @@ class Builder(Protocol):
     def pending(self, row: CollectionRow, published: Segment | None) -> int:
         """Return how much of the collection a new segment would cover that the published one does not; 0: no need."""
 
-    def patience(self, published: Segment | None) -> int:
-        """Return the pending amount from which a build is due even while writes go on."""
-
-    def build(self, job: Job) -> CollectionRow:
-        """Write the segment's file, and return the collection as the file reflects it.
+    def build(self, job: Job) -> tuple[CollectionRow, Digest]:
+        """Write the segment's file and sync it; return the collection as the file reflects it, and its digest.
 
         Raises:
             graph.StoppedError, graph.UnsuitableError, OchreError, OSError.
@@ -81,11 +79,7 @@ class GraphBuilder:
         outside = row.next_slot - (0 if published is None else published.slots)
         return outside if outside >= row.info.configuration.hnsw.sync_threshold else 0
 
-    def patience(self, published: Segment | None) -> int:
-        """Return the number of vectors outside that slow down queries."""
-        return 0 if published is None else published.slots // GROWTH
-
-    def build(self, job: Job) -> CollectionRow:
+    def build(self, job: Job) -> tuple[CollectionRow, Digest]:
         """Extend the previous index by what came since, or build one."""
         with job.file.read() as session:  # a damaged vector would be found among the wrong neighbours
             row = catalog.get_collection(session, job.row.info.id)
@@ -98,64 +92,54 @@ class GraphBuilder:
             previous=_intact(job),
             going_on=job.going_on,
         )
-        return row
+        return row, archive.sealed(job.path)
 
 
-class TextBuilder:
+class _RecordsBuilder:
+    """What builders of segments over all records have in common."""
+
+    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+        """Return about how many records were written since; a few are read as quickly as looked up."""
+        if published is None:
+            return row.next_slot
+        written = max(row.next_slot - published.slots, row.info.head - published.sequence)
+        return written if written >= SMALLEST else 0
+
+
+class TextBuilder(_RecordsBuilder):
     """Builds text indexes."""
 
     kind = "text"
 
-    def pending(self, row: CollectionRow, published: Segment | None) -> int:
-        """Return about how many records were written since."""
-        return _written(row, published)
-
-    def patience(self, published: Segment | None) -> int:
-        """Return the number of records outside that slow down filters on documents."""
-        return 0 if published is None else published.slots // GROWTH
-
-    def build(self, job: Job) -> CollectionRow:
+    def build(self, job: Job) -> tuple[CollectionRow, Digest]:
         """Index all documents of one snapshot."""
         with job.file.read() as session:
             row = catalog.get_collection(session, job.row.info.id)
             ordinals = log.slots(session, row, None)[0]
             parts = trigrams.packed(trigrams.build(_documents(job, session, row, ordinals)))
-        archive.write(job.path, "text", parts, {}, sync=False)
-        return row
+        return row, archive.write(job.path, self.kind, parts, {}, sync=True)
 
 
-class CheckpointBuilder:
+class CheckpointBuilder(_RecordsBuilder):
     """Builds checkpoints."""
 
     kind = "checkpoint"
 
-    def pending(self, row: CollectionRow, published: Segment | None) -> int:
-        """Return about how many records a new process would have to read."""
-        return _written(row, published)
-
-    def patience(self, published: Segment | None) -> int:
-        """Return how many of them a new process would notice."""
-        return 0 if published is None else published.slots // GROWTH
-
-    def build(self, job: Job) -> CollectionRow:
+    def build(self, job: Job) -> tuple[CollectionRow, Digest]:
         """Store what is derived from one snapshot, by a state of its own: that of the process goes on serving."""
         with job.file.read() as session:
             row = catalog.get_collection(session, job.row.info.id)
             state = CollectionState(job.folder, row)
             try:
                 arrays, meta = state.checkpoint(session, row, lambda: _go_on(job))
-                archive.write(job.path, self.kind, arrays, meta, sync=False)
+                return row, archive.write(job.path, self.kind, arrays, meta, sync=True)
             finally:
                 state.close()
-        return row
 
 
-def _written(row: CollectionRow, published: Segment | None) -> int:
-    """Return about how many records were written since; a few are read as quickly as looked up."""
-    if published is None:
-        return row.next_slot
-    written = max(row.next_slot - published.slots, row.info.head - published.sequence)
-    return written if written >= SMALLEST else 0
+def patience(published: Segment | None) -> int:
+    """Return the pending amount from which a build is due even while writes go on: by then readers notice it."""
+    return 0 if published is None else published.slots // GROWTH
 
 
 def _documents(job: Job, session: Session, row: CollectionRow, ordinals: log.Ordinals) -> Iterator[tuple[int, str]]:
@@ -173,7 +157,7 @@ def _go_on(job: Job) -> None:
 def _intact(job: Job) -> Path | None:
     if job.previous is None:
         return None
-    path = segments.folder_of(job.folder, job.row.info.id) / job.previous.name
+    path = segments.path_of(job.folder, job.row, job.previous)
     try:
         archive.verify(path, job.previous.digest)
     except (CorruptError, OSError):

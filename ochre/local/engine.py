@@ -15,6 +15,7 @@ from ochre.local import catalog, log, segments
 from ochre.local.arena import arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
+from ochre.local.folders import remove_file
 from ochre.local.maintenance import Maintenance
 from ochre.local.read import Reader
 from ochre.local.session import Session
@@ -92,8 +93,9 @@ class LocalEngine:
         self._sweep()
 
     def _sweep(self) -> None:
-        pattern = "????????-????-????-????-????????????"
-        files = {path.stem: path for path in (self._folder / "vectors").glob(f"{pattern}.f32")}
+        files = {
+            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????.f32")
+        }
         if not files:
             return
         with self._file.read() as session:
@@ -103,7 +105,7 @@ class LocalEngine:
         # Another process may be creating its collection's file right now; under the write lock none is.
         with contextlib.suppress(BusyError), self._file.write(_SWEEP_PATIENCE) as session:
             for name in orphans - catalog.collection_ids(session):
-                _remove(files[name])
+                remove_file(files[name])
 
     # -- tenants and databases ----------------------------------------------------------------------------------
 
@@ -306,7 +308,7 @@ class LocalEngine:
                 state = self._states.pop(collection, None)
             if state is not None:
                 state.close()
-            _remove(arena_path(self._folder, collection))
+            remove_file(arena_path(self._folder, collection))
             segments.sweep(self._folder, collection, set())
 
 
@@ -315,9 +317,3 @@ def _named(session: Session, name: str, tenant: str, database: str) -> Collectio
     if row is None:
         raise NotFoundError(f"Collection [{name}] does not exist in database [{database}] of tenant [{tenant}]")
     return row
-
-
-def _remove(path: Path) -> None:
-    # Windows refuses while another process has the file open; the next process that opens the folder removes it.
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)

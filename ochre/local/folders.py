@@ -1,7 +1,8 @@
-"""What brings files and their names to the disk: a new file is durable only when the folder that names it is, too."""
+"""What brings files and their names to the disk: a file is durable only when the folder that names it is, too."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,15 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
         sync_folder(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file that nobody needs, if there is one.
+
+    Windows refuses while another process has it open: whoever tidies up next removes it then.
+    """
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

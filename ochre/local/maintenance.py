@@ -1,8 +1,8 @@
 """Maintenance: a thread that keeps the segments up to date, in one process at a time.
 
-It looks twice a second whether anybody has written. What is due is built under the
-lease, from committed data, and published by a short transaction. Writers never wait for it. A build is due when its
-tail slows queries down, or when there is a tail and nobody has written for a second.
+It looks twice a second whether anybody has written. What is due is built under the lease, from committed data, and
+published by a short transaction. Writers never wait for it. A build is due when its tail slows queries down, or when
+there is a tail and nobody has written for a second.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from pathlib import Path
 from uuid import UUID
 
 from ochre.errors import ClosedError, NotFoundError, OchreError
-from ochre.local import archive, catalog, segments
-from ochre.local.builders import BUILDERS, SMALLEST, Builder, Job
+from ochre.local import builders, catalog, segments
+from ochre.local.builders import BUILDERS, Builder, Job
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import FILE_NAME, Database
-from ochre.local.folders import sync_folder
 from ochre.local.index.graph import StoppedError, UnsuitableError
 from ochre.local.lease import Lease
 from ochre.local.segments import Segment
@@ -131,7 +130,7 @@ class Maintenance:
 
     def pending(self, session: Session, row: CollectionRow) -> int:
         """Return how many of a collection's records wait for an index that will be built."""
-        if row.next_slot < SMALLEST:
+        if row.next_slot < builders.SMALLEST:
             return 0
         known = segments.there(self._folder, session, row)
         return max(self._pending(row, builder, known.get(builder.kind)) for builder in BUILDERS)
@@ -154,12 +153,12 @@ class Maintenance:
     def _due(self, *, quiet: bool) -> list[tuple[UUID, Builder]]:
         found = []
         with self._file.read() as session:
-            for row in catalog.of_size(session, SMALLEST):
+            for row in catalog.of_size(session, builders.SMALLEST):
                 known = segments.there(self._folder, session, row)
                 for builder in BUILDERS:
                     published = known.get(builder.kind)
                     pending = self._pending(row, builder, published)
-                    if pending and (quiet or pending >= builder.patience(published)):
+                    if pending and (quiet or pending >= builders.patience(published)):
                         found.append((row.info.id, builder))
         return found
 
@@ -183,21 +182,16 @@ class Maintenance:
         job = Job(self._folder, self._file, row, state, previous, path, lambda: not self._stopping.is_set())
         start = time.perf_counter()
         try:
-            self._publish(job.path, builder.kind, builder.build(job))
+            reflected, digest = builder.build(job)
+            segment = Segment(builder.kind, path.name, reflected.info.head, reflected.next_slot, digest)
+            with self._file.write(_PUBLISH_PATIENCE) as session:
+                segments.publish(session, catalog.get_collection(session, collection), segment)
         except UnsuitableError:
             self._unsuitable.add((collection, builder.kind, row.next_slot))
             LOGGER.warning("the vectors of collection %s are too large to be indexed: queries compare all", collection)
         finally:
             self._sweep(collection, path)
         LOGGER.info("built the %s of collection %s in %.1f s", builder.kind, collection, time.perf_counter() - start)
-
-    def _publish(self, path: Path, kind: str, reflected: CollectionRow) -> None:
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
-        segment = Segment(kind, path.name, reflected.info.head, reflected.next_slot, archive.digest(path))
-        with self._file.write(_PUBLISH_PATIENCE) as session:
-            segments.publish(session, catalog.get_collection(session, reflected.info.id), segment)
 
     def _sweep(self, collection: UUID, path: Path) -> None:
         """Remove what is not published any more; readers that have it mapped keep it until they let go."""

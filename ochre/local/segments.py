@@ -6,7 +6,6 @@ again from the records, so a file that is missing or damaged is only a loss of s
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from uuid import UUID
 
 from ochre.local.archive import Digest
 from ochre.local.catalog import CollectionRow
+from ochre.local.folders import remove_file
 from ochre.local.session import Session
 
 FOLDER = "index"
@@ -44,6 +44,11 @@ def folder_of(folder: Path, collection: UUID) -> Path:
     return folder / FOLDER / str(collection)
 
 
+def path_of(folder: Path, row: CollectionRow, segment: Segment) -> Path:
+    """Return where a segment of a collection is."""
+    return folder_of(folder, row.info.id) / segment.name
+
+
 def fresh_name(kind: str) -> str:
     """Return a name that no other file has."""
     return f"{kind}-{secrets.token_hex(8)}"
@@ -65,8 +70,9 @@ def published(session: Session, row: CollectionRow) -> dict[str, Segment]:
 
 def there(folder: Path, session: Session, row: CollectionRow) -> dict[str, Segment]:
     """Return the published segments whose files exist: they may be deleted at any time."""
-    place = folder_of(folder, row.info.id)
-    return {kind: segment for kind, segment in published(session, row).items() if (place / segment.name).exists()}
+    return {
+        kind: segment for kind, segment in published(session, row).items() if path_of(folder, row, segment).exists()
+    }
 
 
 def publish(session: Session, row: CollectionRow, segment: Segment) -> None:
@@ -104,5 +110,4 @@ def sweep(folder: Path, collection: UUID, kept: set[str]) -> None:
         return
     for path in place.glob("*"):
         if path.name not in kept:
-            with contextlib.suppress(OSError):  # Windows refuses while a process has it mapped; the next sweep tries
-                path.unlink()
+            remove_file(path)

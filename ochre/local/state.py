@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -41,6 +41,8 @@ _CHECKPOINT_BLOCK = 2048  # records whose metadata is parsed in one go: queries 
 class StaleSnapshotError(Exception):
     """The snapshot is older than the state, which another thread moved on: take a new snapshot."""
 
+
+Opened = TypeVar("Opened")
 
 OnDamage = Callable[[CollectionRow, Segment], None]
 
@@ -122,13 +124,9 @@ class CollectionState:
         if runs is None:
             return
         self._adopted = segment.name
-        path = segments.folder_of(self._folder, row.info.id) / segment.name
-        try:
-            parts = unpacked(archive.open_archive(path, "text", segment.digest).arrays)
-        except (CorruptError, OSError) as error:
-            self._report(row, segment, error)
-        else:
-            self._text.adopt(parts, _union(runs), self._roster)
+        found = self._opened(row, segment, _archive)
+        if found is not None:
+            self._text.adopt(unpacked(found.arrays), _union(runs), self._roster)
 
     def checkpoint(
         self, session: Session, row: CollectionRow, watch: Callable[[], None] = lambda: None
@@ -171,12 +169,8 @@ class CollectionState:
         if segment is None or segment.name == self._tried:
             return
         self._tried = segment.name
-        path = segments.folder_of(self._folder, row.info.id) / segment.name
-        try:
-            found = archive.open_archive(path, "checkpoint", segment.digest)
-        except (CorruptError, OSError) as error:
-            self._report(row, segment, error)
-        else:
+        found = self._opened(row, segment, _archive)
+        if found is not None:
             self.restore(found, segment.sequence)
 
     def graph(self, session: Session, row: CollectionRow) -> Graph | None:
@@ -189,22 +183,20 @@ class CollectionState:
             with self._opening:
                 name, graph = self._graph
                 if name != segment.name:
-                    graph = self._open_graph(row, segment)
+                    graph = self._opened(row, segment, lambda path, own: _graph(path, own, row))
                     self._graph = (segment.name, graph)
         return graph
 
-    def _open_graph(self, row: CollectionRow, segment: Segment) -> Graph | None:
-        path = segments.folder_of(self._folder, row.info.id) / segment.name
+    def _opened(self, row: CollectionRow, segment: Segment, how: Callable[[Path, Segment], Opened]) -> Opened | None:
+        """Open a published segment, or report that it cannot be used."""
         try:
-            archive.verify(path, segment.digest)
-            return Graph.open(path, row.info.configuration.space)
-        except (CorruptError, OSError, RuntimeError) as error:
-            self._report(row, segment, error)
+            return how(segments.path_of(self._folder, row, segment), segment)
+        except (CorruptError, OSError) as error:
+            LOGGER.warning(
+                "the %s index %s cannot be used and will be built anew: %s", segment.kind, segment.name, error
+            )
+            self._on_damage(row, segment)
             return None
-
-    def _report(self, row: CollectionRow, segment: Segment, error: Exception) -> None:
-        LOGGER.warning("the %s index %s cannot be used and will be built anew: %s", segment.kind, segment.name, error)
-        self._on_damage(row, segment)
 
     def close(self) -> None:
         """Release the arena's handles."""
@@ -260,6 +252,15 @@ class _SnapshotSource:
         for block in log.metadata_blocks(self._session, self._row, ordinals, keys, self._block):
             self._watch()
             yield block
+
+
+def _archive(path: Path, segment: Segment) -> Archive:
+    return archive.open_archive(path, segment.kind, segment.digest)
+
+
+def _graph(path: Path, segment: Segment, row: CollectionRow) -> Graph:
+    archive.verify(path, segment.digest)
+    return Graph.open(path, row.info.configuration.space)
 
 
 def _metadata_parts(filter_: Filter | None) -> Iterator[Filter]:

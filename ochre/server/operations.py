@@ -421,32 +421,30 @@ def indexing_status(engine: Engine, call: Call, limits: Limits) -> bodies.Indexi
 # -- what is not there yet --------------------------------------------------------------------------------------
 
 
-def _not_yet(what: str) -> Callable[[Engine, Call, Limits], NoReturn]:
+_NEEDS_A_LOG = ": conditional transactions require the gRPC log implementation of Chroma's clusters"
+
+
+def _not_yet(what: str, error: type[UnsupportedError], why: str) -> Callable[[Engine, Call, Limits], NoReturn]:
     def run(engine: Engine, call: Call, limits: Limits) -> NoReturn:  # noqa: ARG001
-        if what.startswith("conditional"):
-            raise TransactionsNotSupportedError(
-                f"{what} is not supported by this server: conditional transactions require the gRPC log implementation "
-                "of Chroma's clusters"
-            )
-        raise UnsupportedError(f"{what} is not supported by this server yet")
+        raise error(f"{what} is not supported by this server{why}")
 
     run.__name__ = what.replace(" ", "_")
     run.__doc__ = f"Not supported yet: {what}."
     return run
 
 
-for _method, _path, _access, _what in (
-    ("POST", "/search", Access.READ, "search"),
-    ("POST", "/fork", Access.WRITE, "fork"),
-    ("GET", "/fork_count", Access.READ, "fork count"),
-    ("POST", "/functions/attach", Access.WRITE, "attach function"),
-    ("GET", "/functions/{name}", Access.READ, "get attached function"),
-    ("POST", "/attached_functions/{name}/detach", Access.WRITE, "detach function"),
-    ("POST", "/attached_functions/{name}/add_input", Access.WRITE, "add function input"),
-    ("POST", "/conditional/get", Access.READ, "conditional get"),
-    ("POST", "/conditional/commit", Access.WRITE, "conditional commit"),
+for _method, _path, _access, _what, _error, _why in (
+    ("POST", "/search", Access.READ, "search", UnsupportedError, " yet"),
+    ("POST", "/fork", Access.WRITE, "fork", UnsupportedError, " yet"),
+    ("GET", "/fork_count", Access.READ, "fork count", UnsupportedError, " yet"),
+    ("POST", "/functions/attach", Access.WRITE, "attach function", UnsupportedError, " yet"),
+    ("GET", "/functions/{name}", Access.READ, "get attached function", UnsupportedError, " yet"),
+    ("POST", "/attached_functions/{name}/detach", Access.WRITE, "detach function", UnsupportedError, " yet"),
+    ("POST", "/attached_functions/{name}/add_input", Access.WRITE, "add function input", UnsupportedError, " yet"),
+    ("POST", "/conditional/get", Access.READ, "conditional get", TransactionsNotSupportedError, _NEEDS_A_LOG),
+    ("POST", "/conditional/commit", Access.WRITE, "conditional commit", TransactionsNotSupportedError, _NEEDS_A_LOG),
 ):
-    operation(_method, COLLECTION + _path, _access, there=False)(_not_yet(_what))
+    operation(_method, COLLECTION + _path, _access, there=False)(_not_yet(_what, _error, _why))
 
 
 def _page(find: Callable[[], Found], limit: int | None, offset: int) -> list[Found]:

@@ -90,6 +90,16 @@ def collection(engine: LocalEngine) -> UUID:
 
 
 @pytest.fixture
+def closed(tmp_path: Path) -> tuple[Path, UUID]:
+    """The folder of an engine that was closed, and the collection of 300 records in it."""
+    engine = LocalEngine.open(tmp_path / "db")
+    collection = make_collection(engine)
+    add(engine, collection, range(300))
+    engine.close()
+    return tmp_path / "db", collection
+
+
+@pytest.fixture
 def run_script() -> Iterator[Script]:
     """Start Python scripts as other processes; whatever still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []

@@ -15,18 +15,9 @@ from ochre.local.check import Report, check
 from ochre.local.engine import LocalEngine
 from ochre.model.requests import DeleteRecords
 from tests.formats import make
-from tests.local.conftest import add, make_collection
+from tests.local.conftest import make_collection
 from tests.local.damage import bytes_of
 from tests.local.test_extents import spoil
-
-
-@pytest.fixture
-def closed(tmp_path: Path) -> tuple[Path, UUID]:
-    engine = LocalEngine.open(tmp_path / "db")
-    collection = make_collection(engine)
-    add(engine, collection, range(300))
-    engine.close()
-    return tmp_path / "db", collection
 
 
 def change(folder: Path, sql: str) -> None:

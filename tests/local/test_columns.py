@@ -102,16 +102,22 @@ steps = st.lists(
 )
 
 
+def take_step(column: Column, appended: list[Any], given_: dict[int, Any]) -> dict[int, Any]:
+    """Append and replace values; return those that are new, by position."""
+    count = len(column)
+    column.resize(count + len(appended))
+    replaced = {position: value for position, value in given_.items() if position < count}
+    column.clear(np.array(list(replaced), np.int64))
+    new = replaced | dict(enumerate(appended, count))
+    column.set(np.array(list(new), np.int64), list(new.values()))
+    return new
+
+
 @given(steps, st.lists(leaves, min_size=1, max_size=5))
 def test_every_leaf_means_what_plain_python_says_after_any_history(steps: list[Any], asked: list[Any]) -> None:
     column, model = Column(0), {}
     for appended, given_ in steps:
-        count = len(column)
-        column.resize(count + len(appended))
-        replaced = {position: value for position, value in given_.items() if position < count}
-        column.clear(np.array(list(replaced), np.int64))
-        new = replaced | dict(enumerate(appended, count))
-        column.set(np.array(list(new), np.int64), list(new.values()))
+        new = take_step(column, appended, given_)
         model |= new
     expected = stored(model, len(column))
     columns = Columns()
@@ -133,12 +139,7 @@ def test_a_column_that_went_through_checkpoints_means_the_same(steps: list[Any],
     """Deleted records leave with the checkpoint, and positions move together."""
     column, model = Column(0), list[Any]()
     for appended, given_ in steps:
-        count = len(column)
-        column.resize(count + len(appended))
-        replaced = {position: value for position, value in given_.items() if position < count}
-        column.clear(np.array(list(replaced), np.int64))
-        new = replaced | dict(enumerate(appended, count))
-        column.set(np.array(list(new), np.int64), list(new.values()))
+        new = take_step(column, appended, given_)
         model = [new.get(position, value) for position, value in enumerate(model)] + appended
         if data.draw(st.booleans()):
             live = np.array([data.draw(st.booleans()) or not given_ for _ in model], np.bool_)

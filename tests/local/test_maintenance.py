@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -37,7 +38,6 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "EXACT_NUMBERS", 100)
     monkeypatch.setattr(plan, "PICKED_NUMBERS", 100)
     monkeypatch.setattr(builders, "SMALLEST", 10)
-    monkeypatch.setattr("ochre.local.maintenance.SMALLEST", 10)
 
 
 @pytest.fixture
@@ -264,15 +264,12 @@ def test_a_damaged_segment_is_left_alone_and_built_anew(
     engine.maintain()
     right = engine.get(GetRecords(collection, filter=parse_filters(None, {"$contains": "dill 1"}))).ids
     how(files(engine, collection)[kind])
-    other = LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))
-    try:
+    with closing(LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))) as other:
         assert check_against_exact(other, collection) == ("scan" if kind == "graph" else "graph")
         assert other.get(GetRecords(collection, filter=parse_filters(None, {"$contains": "dill 1"}))).ids == right
         other.maintain()
         assert set(files(other, collection)) == KINDS
         assert check_against_exact(other, collection) == "graph"
-    finally:
-        other.close()
 
 
 def test_answers_are_the_same_without_any_derived_file(tmp_path: Path, engine: LocalEngine) -> None:
@@ -283,12 +280,9 @@ def test_answers_are_the_same_without_any_derived_file(tmp_path: Path, engine: L
     before = engine.get(GetRecords(collection, filter=where)).ids
     engine.close()
     shutil.rmtree(tmp_path / "db" / segments.FOLDER)
-    other = LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))
-    try:
+    with closing(LocalEngine.open(tmp_path / "db", Settings(background_indexing=False))) as other:
         assert other.get(GetRecords(collection, filter=where)).ids == before
         assert check_against_exact(other, collection) == "scan"
-    finally:
-        other.close()
 
 
 def test_files_that_are_gone_are_built_anew_before_anybody_asks(engine: LocalEngine) -> None:
@@ -306,14 +300,11 @@ def test_opening_a_folder_is_enough_for_what_is_due_to_be_built(tmp_path: Path, 
     collection = create(engine)
     write(engine, collection, range(COUNT))
     engine.close()
-    other = LocalEngine.open(tmp_path / "db")
-    try:
+    with closing(LocalEngine.open(tmp_path / "db")) as other:
         assert other._maintenance._thread is not None
         other._maintenance.look()
         other._maintenance.run(quiet=True)
         assert other.indexing(collection).pending == 0
-    finally:
-        other.close()
 
 
 def test_a_collection_takes_its_segments_with_it(engine: LocalEngine) -> None:

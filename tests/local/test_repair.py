@@ -18,20 +18,11 @@ from ochre.local.engine import LocalEngine
 from ochre.local.repair import repair
 from ochre.model.requests import GetRecords
 from tests.formats import make
-from tests.local.conftest import add, make_collection
+from tests.local.conftest import add
 from tests.local.damage import bytes_of
 from tests.local.test_extents import spoil
 
 ALL = [f"id{n}" for n in range(300)]
-
-
-@pytest.fixture
-def closed(tmp_path: Path) -> tuple[Path, UUID]:
-    engine = LocalEngine.open(tmp_path / "db")
-    collection = make_collection(engine)
-    add(engine, collection, range(300))
-    engine.close()
-    return tmp_path / "db", collection
 
 
 def ids_in(folder: Path, collection: UUID) -> list[str]:

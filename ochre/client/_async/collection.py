@@ -131,9 +131,10 @@ class AsyncCollection:
             1.0 for an empty collection.
         """
         sample = normalize.parse_batch_size(sample)
-        step = max(await self.count() // sample, 1)
+        count = await self.count()
+        step = max(count // sample, 1)
         vectors: list[Any] = []
-        for number in range(sample):
+        for number in range(min(sample, count)):
             found = (await self.get(limit=1, offset=number * step, include=["embeddings"]))["embeddings"]
             assert found is not None
             vectors.extend(found)

@@ -132,9 +132,10 @@ class Collection:
             1.0 for an empty collection.
         """
         sample = normalize.parse_batch_size(sample)
-        step = max(self.count() // sample, 1)
+        count = self.count()
+        step = max(count // sample, 1)
         vectors: list[Any] = []
-        for number in range(sample):
+        for number in range(min(sample, count)):
             found = (self.get(limit=1, offset=number * step, include=["embeddings"]))["embeddings"]
             assert found is not None
             vectors.extend(found)

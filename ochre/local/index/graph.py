@@ -21,15 +21,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ochre.errors import CorruptError
 from ochre.model.configuration import Configuration
 from ochre.model.vectors import Matrix, Space
 
 _TRAINING_ROWS = 65_536
 _STEP_ROWS = 4096  # rows added before it is asked again whether to go on
 _LARGEST = 1e15  # values beyond it would leave the range of float32 when squared and summed
-_DRIFT_SHARE = (
-    0.01  # of the values of new rows outside what the codes were trained on that make a new training worth it
-)
+_DRIFT_SHARE = 0.01  # of new values outside what the codes were trained on: more make a new training worth it
 _TURN = 8  # queries a thread takes at a time
 
 Slots = NDArray[np.int64]
@@ -70,17 +69,20 @@ class Graph:
         self._index = index
         self._space = space
         self.slots = int(index.ntotal)
-        self.kind: Literal["graph", "lists"] = "graph" if hasattr(index, "hnsw") else "lists"
+        self.kind: Literal["graph", "lists"] = "graph" if _is_graph(index) else "lists"
 
     @classmethod
     def open(cls, path: Path, space: Space) -> Graph:
         """Map a published file. The caller has verified it: a damaged one could take the process down.
 
         Raises:
-            OSError, RuntimeError: it cannot be read.
+            CorruptError: FAISS cannot read it.
         """
         faiss = _faiss()
-        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), space)
+        try:
+            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), space)
+        except RuntimeError as error:
+            raise CorruptError(f"{path} cannot be read ({error}): it is made anew from the records") from error
 
     def search(self, queries: Matrix, count: int, effort: int, selected: Bits | None, threads: int = 1) -> list[Slots]:
         """Find about the `count` nearest slots of each query.
@@ -145,7 +147,7 @@ def build(
         if index is None:
             index = _fresh(configuration, len(arena), arena.shape[1])
             index.train(_sample(arena, space))
-        if hasattr(index, "hnsw"):
+        if _is_graph(index):
             index.hnsw.efConstruction = configuration.hnsw.ef_construction
         for start in range(index.ntotal, len(arena), _STEP_ROWS):
             if not going_on():
@@ -196,13 +198,13 @@ def _extendable(previous: Path, arena: Matrix, space: Space) -> Any | None:
     fresh = _checked(arena[known : known + _TRAINING_ROWS], space)
     if len(fresh) and _trained(index).outside(fresh) > _DRIFT_SHARE:
         return None
-    if not hasattr(index, "hnsw") and len(arena) > 2 * known:  # its lists would grow too long
+    if not _is_graph(index) and len(arena) > 2 * known:  # its lists would grow too long
         return None
     return index
 
 
 def _trained(index: Any) -> _Range:
-    coder = (_concrete(index.storage) if hasattr(index, "hnsw") else index).sq
+    coder = (_concrete(index.storage) if _is_graph(index) else index).sq
     low, span = np.split(_faiss().vector_to_array(coder.trained), 2)
     return _Range(low, span)
 
@@ -254,6 +256,10 @@ def _single_threaded() -> None:
     if not getattr(_one_thread, "done", False):
         _faiss().omp_set_num_threads(1)
         _one_thread.done = True
+
+
+def _is_graph(index: Any) -> bool:
+    return hasattr(index, "hnsw")
 
 
 def _concrete(index: Any) -> Any:

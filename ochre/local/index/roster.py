@@ -98,14 +98,12 @@ class Roster:
 
     def selected(self, mask: Mask, below: int) -> Mask:
         """Return which of the slots `below` belong to records of `mask`, `(below,)` bool."""
-        if self.inverse is None:
-            result = np.zeros(below, np.bool_)
-            count = min(below, len(mask))
-            result[:count] = mask[:count]
-            return result
-        own = self.slots[mask]
         result = np.zeros(below, np.bool_)
-        result[own[own < below]] = True
+        if self.inverse is None:
+            result[: len(mask)] = mask[:below]
+        else:
+            own = self.slots[mask]
+            result[own[own < below]] = True
         return result
 
     def page(self, offset: int, limit: int | None) -> Positions:
