@@ -5,11 +5,13 @@ Functions here take a `Session` and run inside its transaction; they know nothin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
+import apsw
 import msgspec
 
 from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, StorageError
@@ -251,6 +253,13 @@ def delete_collection(session: Session, row: CollectionRow) -> None:
     session.execute("DELETE FROM extents WHERE key BETWEEN ? AND ?", (row.first_key, row.last_key))
     session.execute("DELETE FROM collections WHERE key=?", (row.key,))
     session.forget()
+
+
+def existing(session: Session, collections: Iterable[UUID]) -> set[UUID]:
+    """Return those of the collections that are there."""
+    ids = apsw.carray(tuple(map(str, collections)))
+    found = session.execute("SELECT c.id FROM carray(?) w CROSS JOIN collections c ON c.id = w.value", (ids,))
+    return {UUID(str(id_)) for (id_,) in found}
 
 
 def collection_ids(session: Session) -> set[str]:
