@@ -255,11 +255,11 @@ def delete_collection(session: Session, row: CollectionRow) -> None:
     session.forget()
 
 
-def existing(session: Session, collections: Iterable[UUID]) -> set[UUID]:
-    """Return those of the collections that are there."""
+def missing(session: Session, collections: Iterable[UUID]) -> list[UUID]:
+    """Return those of the collections that are not there."""
     ids = apsw.carray(tuple(map(str, collections)))
-    found = session.execute("SELECT c.id FROM carray(?) w CROSS JOIN collections c ON c.id = w.value", (ids,))
-    return {UUID(str(id_)) for (id_,) in found}
+    sql = "SELECT w.value FROM carray(?) w WHERE NOT EXISTS (SELECT 1 FROM collections c WHERE c.id = w.value)"
+    return [UUID(str(id_)) for (id_,) in session.execute(sql, (ids,))]
 
 
 def collection_ids(session: Session) -> set[str]:

@@ -296,7 +296,7 @@ class LocalEngine:
     def _drop_deleted(self, session: Session) -> None:
         """Drop the states of collections that another process deleted: they hold the space of the vectors."""
         if self._states:
-            for collection in self._states.keys() - catalog.existing(session, self._states):
+            for collection in catalog.missing(session, self._states):
                 del self._states[collection]
 
     def _forget(self, collections: list[UUID]) -> None:

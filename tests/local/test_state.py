@@ -270,6 +270,18 @@ def test_reset_by_one_engine_is_not_found_for_another(tmp_path: Path) -> None:
     two.close()
 
 
+def test_what_another_process_deleted_is_let_go_when_the_next_collection_is_opened(tmp_path: Path) -> None:
+    one, two = LocalEngine.open(tmp_path, FAST), LocalEngine.open(tmp_path, FAST)
+    kept, things, later = (make_collection(one, name) for name in ("kept", "things", "later"))
+    for collection in (kept, things):
+        add(two, collection, range(3))
+    one.delete_collection("things", "default_tenant", "default_database")
+    add(two, later, range(3))
+    assert list(two._states) == [kept, later]
+    one.close()
+    two.close()
+
+
 def test_readers_of_a_collection_that_is_deleted_get_whole_answers_or_not_found(tmp_path: Path) -> None:
     writer, reader = LocalEngine.open(tmp_path, FAST), LocalEngine.open(tmp_path, FAST)
     strange: list[Any] = []
