@@ -17,7 +17,8 @@ class Settings:
         synchronous: `full` (the default): a call that returned survives a power cut. `normal`: it survives the end of
             the process, a power cut may undo the last calls. `off`: a power cut may damage the folder.
         busy_timeout: seconds that a write waits for other processes' writes (60).
-        max_open_collections: collections whose indexes are kept in memory at once (256); the least used go first.
+        max_open_collections: collections whose indexes are kept in memory at once (256); the least used go first. They
+            are fewer where the system allows a process few open files.
         background_indexing: whether this client builds vector indexes in a thread of its own (true). Of all processes
             on a folder one does it at a time; one that only looks something up may leave it to the others.
     """

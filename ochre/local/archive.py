@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ochre.errors import CorruptError
 from ochre.local.folders import sync_file, sync_folder
+from ochre.local.maps import mapped
 
 MAGIC = b"OCHREARC"
 VERSION = 1
@@ -133,7 +134,7 @@ def open_archive(path: Path, kind: str, digest: Digest | None) -> Archive:
         size = os.fstat(file.fileno()).st_size
         if size < _FIXED.size:
             raise _damaged(path, f"has {size} bytes, fewer than any archive")
-        view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        view = mapped(file.fileno())
     start, header = _header(path, view)
     if header.kind != kind:
         raise _damaged(path, f"holds {header.kind!r}, not {kind!r}")

@@ -7,7 +7,6 @@ never changes once it is committed.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 import threading
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from ochre.errors import CorruptError
 from ochre.local.folders import sync_file, sync_folder
+from ochre.local.maps import mapped
 from ochre.model.vectors import Matrix
 
 MAGIC = b"OCHREVEC"
@@ -30,6 +30,7 @@ _HEADER = struct.Struct("<8sII16s")  # magic, version, dimension, collection id;
 
 _WRITE_BYTES = 64 * 1024 * 1024
 _ROOM_BYTES = 1024 * 1024
+_LEAST_ROOM_BYTES = 16 * 1024
 
 
 class Arena:
@@ -100,18 +101,19 @@ class Arena:
         """Give the file room for many small appends, as written zeros.
 
         On journaling file systems a sync that only overwrites is an order of magnitude cheaper than one that must
-        record a new size or a first write to a reserved block; and the map need not be renewed at every append.
+        record a new size or a first write to a reserved block; and the map need not be renewed at every append. The
+        room is no larger than what is there: thousands of small collections would fill the disk with zeros.
         """
         size = os.fstat(file).st_size
         if size < needed and appended < _ROOM_BYTES:
-            room = min(max(64 * appended, _ROOM_BYTES // 16), _ROOM_BYTES)
+            room = min(max(64 * appended, _ROOM_BYTES // 16), _ROOM_BYTES, max(needed, _LEAST_ROOM_BYTES))
             write_at(file, memoryview(bytes(needed + room - size)), size)
 
     def _map(self, count: int) -> NDArray[np.float32]:
         try:
             with self.path.open("rb") as file:
                 self._check(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size, count)
-                view: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                view = mapped(file.fileno())
         except FileNotFoundError as error:
             raise CorruptError(
                 f"{self.path} is missing: restore it from a backup; it holds the vectors of a collection"

@@ -5,11 +5,13 @@ Functions here take a `Session` and run inside its transaction; they know nothin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
+import apsw
 import msgspec
 
 from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, StorageError
@@ -250,6 +252,13 @@ def delete_collection(session: Session, row: CollectionRow) -> None:
     session.execute("DELETE FROM extents WHERE key BETWEEN ? AND ?", (row.first_key, row.last_key))
     session.execute("DELETE FROM collections WHERE key=?", (row.key,))
     session.forget()
+
+
+def missing(session: Session, collections: Iterable[UUID]) -> list[UUID]:
+    """Return those of the collections that are not there."""
+    ids = apsw.carray(tuple(map(str, collections)))
+    sql = "SELECT w.value FROM carray(?) w WHERE NOT EXISTS (SELECT 1 FROM collections c WHERE c.id = w.value)"
+    return [UUID(str(id_)) for (id_,) in session.execute(sql, (ids,))]
 
 
 def collection_ids(session: Session) -> set[str]:

@@ -17,6 +17,7 @@ from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
 from ochre.local.folders import remove_file
 from ochre.local.maintenance import Maintenance
+from ochre.local.maps import collections_at_once
 from ochre.local.read import Reader
 from ochre.local.session import Session
 from ochre.local.state import CollectionState, StaleSnapshotError
@@ -53,6 +54,7 @@ class LocalEngine:
         self._sync = settings.synchronous != "off"
         self._states: OrderedDict[UUID, CollectionState] = OrderedDict()
         self._states_lock = threading.Lock()
+        self._most_states = min(settings.max_open_collections, collections_at_once())
         self._file = SqliteFile(folder, settings)
         self._file.on_fork = self._start_anew
         self._maintenance = self._new_maintenance()
@@ -290,15 +292,14 @@ class LocalEngine:
             self._drop_deleted(session)
             self._maintenance.start()
             state = self._states[row.info.id] = CollectionState(self._folder, row, self._maintenance.report)
-            while len(self._states) > self._settings.max_open_collections:
+            while len(self._states) > self._most_states:
                 self._states.popitem(last=False)  # its handles go with the last thread that uses it
             return state
 
     def _drop_deleted(self, session: Session) -> None:
         """Drop the states of collections that another process deleted: they hold the space of the vectors."""
         if self._states:
-            existing = catalog.collection_ids(session)
-            for collection in [known for known in self._states if str(known) not in existing]:
+            for collection in catalog.missing(session, self._states):
                 del self._states[collection]
 
     def _forget(self, collections: list[UUID]) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ochre.local.catalog import CollectionRow
     from ochre.local.segments import Segment
 
+_ROWS_KEPT = 1024  # of the catalog, a few kilobytes each
+
 
 class Session:
     """One connection, used by one thread at a time.
@@ -67,7 +69,7 @@ class Session:
     def refresh(self) -> None:
         """Drop the caches if anybody committed since the last call. Within a transaction it also fixes the snapshot."""
         version = self.execute("PRAGMA data_version").get
-        if version != self._version:
+        if version != self._version or len(self.collections) > _ROWS_KEPT:
             self._version = version
             self.forget()
 

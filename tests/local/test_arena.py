@@ -113,6 +113,18 @@ def test_a_first_write_of_another_dimension_starts_the_file_over(tmp_path: Path,
         Arena(tmp_path, OWNER, DIMENSION).rows(1)
 
 
+def test_the_room_of_a_small_arena_is_small_and_grows_with_it(arena: Arena) -> None:
+    arena.append(0, rows_of(0, 1000), sync=False)
+    first = arena.path.stat().st_size
+    assert 1000 * DIMENSION * 4 + 10_000 < first < 40_000
+    growths = 0
+    for slot in range(1000, 60_000, 100):
+        before = arena.path.stat().st_size
+        arena.append(slot, rows_of(slot, 100), sync=False)
+        growths += arena.path.stat().st_size > before
+    assert growths < 30
+
+
 def test_small_appends_find_room_and_large_ones_take_what_they_need(arena: Arena) -> None:
     arena.append(0, rows_of(0, 1), sync=False)
     size = arena.path.stat().st_size

@@ -429,3 +429,34 @@ def test_a_checkpoint_changes_nothing_in_the_columns_it_is_made_of() -> None:
     collection.values("a", [1])
     collection.columns.packed(collection.source)
     assert list(collection.columns._columns) == ["a"]
+
+
+def test_elements_of_a_checkpoint_go_with_the_records_that_had_them() -> None:
+    column = Column(4)
+    column.set(np.arange(4), [["a", "b"], ["a"], ["b"], ["a", "c"]])
+    column = in_checkpoint(column, np.array([True, True, False, True]))
+    assert [column.contains(text).tolist() for text in "abc"] == [
+        [True, True, True],
+        [True, False, False],
+        [False, False, True],
+    ]
+    column.clear(np.array([0, 1]))
+    column.set(np.array([1]), [["c", "new"]])
+    for _ in range(2):
+        assert column.contains("a").tolist() == [False, False, True]
+        assert column.contains("c").tolist() == [False, True, True]
+        assert column.contains("b").tolist() == [False, False, False]
+        assert column.contains("new").tolist() == [False, True, False]
+        column = in_checkpoint(column, np.array([True, True, True]))
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_elements_of_different_types_are_different(through: bool) -> None:
+    present = [[1], [1.0], [True], ["1"], [-0.0], ["i1"]]
+    column = Column(len(present))
+    column.set(np.arange(len(present)), present)
+    if through:
+        column = in_checkpoint(column, np.ones(len(present), np.bool_))
+    for place, operand in enumerate([1, 1.0, True, "1", 0.0, "i1"]):
+        assert np.flatnonzero(column.contains(operand)).tolist() == [place], operand
+    assert np.flatnonzero(column.contains(-0.0)).tolist() == [4]

@@ -67,6 +67,21 @@ def test_a_roster_follows_any_history(initial: int, steps: list[Any]) -> None:
 
 
 @given(st.integers(0, 5), steps)
+def test_a_roster_goes_through_a_checkpoint_at_any_time(initial: int, steps: list[Any]) -> None:
+    history = History(initial)
+    for step in steps:
+        history.step(*step)
+        arrays = history.rosters[-1].packed()
+        for stored in arrays.values():
+            stored.flags.writeable = False
+        history.rosters[-1] = roster = Roster.restored(arrays)
+        assert content(roster) == history.records
+        assert roster.dead == 0
+        slots = np.arange(history.next_slot + 2)
+        assert roster.at(slots).tolist() == Roster.of(roster.ordinals, roster.slots).at(slots).tolist()
+
+
+@given(st.integers(0, 5), steps)
 def test_older_rosters_stay_as_they_were(initial: int, steps: list[Any]) -> None:
     """Generations share memory: whoever still reads an old snapshot must not see what came later."""
     history = History(initial)

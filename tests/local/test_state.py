@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from ochre.errors import NotFoundError
-from ochre.local import catalog, log, state
+from ochre.local import catalog, log, maps, state
 from ochre.local import engine as engine_module
+from ochre.local import session as session_module
 from ochre.local.engine import LocalEngine
+from ochre.local.maps import collections_at_once
 from ochre.local.state import StaleSnapshotError
 from ochre.model.filters import parse_filters
 from ochre.model.requests import CountRecords, DeleteRecords, GetRecords, QueryRecords, ScanRecords, WriteRecords
 from ochre.settings import Settings
 from ochre.testing.contract import walk
-from tests.local.conftest import add, make_collection, vectors_of
+from tests.local.conftest import add, make_collection, publish_checkpoint, vectors_of
 
 EVEN = parse_filters({"even": True}, None)
 FAST = Settings(synchronous="off")
@@ -157,6 +160,55 @@ def test_a_scan_goes_on_when_its_collection_is_forgotten_in_between(tmp_path: Pa
     engine.close()
 
 
+def descriptors() -> int:
+    process = psutil.Process()
+    return process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+
+
+def test_many_collections_take_no_more_open_files_than_a_few(tmp_path: Path) -> None:
+    engine = LocalEngine.open(tmp_path, Settings(synchronous="off", max_open_collections=4))
+    collections = [make_collection(engine, f"collection-{n}") for n in range(40)]
+    counts = []
+    for collection in collections:
+        add(engine, collection, range(3))
+        publish_checkpoint(engine, collection)
+        engine.query(QueryRecords(collection, vectors_of([0]), n_results=5))
+        evens(engine, collection)
+        counts.append(descriptors())
+    assert max(counts[20:]) <= max(counts[:20])
+    engine.close()
+
+
+def test_as_many_collections_are_open_as_the_system_allows_files(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(engine_module, "collections_at_once", lambda: 2)
+    engine = LocalEngine.open(tmp_path, FAST)
+    for n in range(5):
+        add(engine, make_collection(engine, f"collection-{n}"), range(3))
+    assert len(engine._states) == 2
+    engine.close()
+
+
+def test_half_of_the_open_files_the_system_allows_are_left_to_others() -> None:
+    resource = pytest.importorskip("resource", reason="Windows limits no descriptors")
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(allowed, 200), most))
+        assert collections_at_once() * maps._DESCRIPTORS <= 100
+        assert collections_at_once() >= 10
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+def test_what_a_session_knows_of_collections_is_bounded(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(session_module, "_ROWS_KEPT", 5)
+    engine = LocalEngine.open(tmp_path, FAST)
+    collections = [make_collection(engine, f"collection-{n}") for n in range(30)]
+    for collection in collections:
+        engine.count(CountRecords(collection))
+    assert all(len(session.collections) <= 6 for session in engine._file._readers)
+    engine.close()
+
+
 def test_many_collections_are_kept_apart(tmp_path: Path) -> None:
     engine = LocalEngine.open(tmp_path, Settings(synchronous="off", max_open_collections=7))
     collections = [make_collection(engine, f"collection-{n}") for n in range(60)]
@@ -214,6 +266,18 @@ def test_reset_by_one_engine_is_not_found_for_another(tmp_path: Path) -> None:
     again = make_collection(two)
     add(two, again, range(3))
     assert evens(one, again) == ["id0", "id2"]
+    one.close()
+    two.close()
+
+
+def test_what_another_process_deleted_is_let_go_when_the_next_collection_is_opened(tmp_path: Path) -> None:
+    one, two = LocalEngine.open(tmp_path, FAST), LocalEngine.open(tmp_path, FAST)
+    kept, things, later = (make_collection(one, name) for name in ("kept", "things", "later"))
+    for collection in (kept, things):
+        add(two, collection, range(3))
+    one.delete_collection("things", "default_tenant", "default_database")
+    add(two, later, range(3))
+    assert list(two._states) == [kept, later]
     one.close()
     two.close()
 

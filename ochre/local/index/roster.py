@@ -173,8 +173,8 @@ def _extended(array: NDArray[Any], extra: NDArray[Any]) -> NDArray[Any]:
     if not len(extra):
         return array
     count = len(array)
-    buffer = array.base if isinstance(array.base, np.ndarray) else array
-    if len(buffer) < count + len(extra) or not buffer.flags.writeable:
+    buffer = array if array.base is None else array.base
+    if len(buffer) < count + len(extra):
         buffer = np.empty(count + max(len(extra), count // 2), array.dtype)
         buffer[:count] = array
     buffer[count : count + len(extra)] = extra

@@ -76,7 +76,7 @@ def test_numbers_order_as_texts_do_until_one_is_added() -> None:
 
 
 def test_half_a_surrogate_pair_is_not_found() -> None:
-    assert restored(dictionary_of(["a", "b"])).find("\ud800") is None
+    assert restored(dictionary_of([f"{number}" for number in range(100)])).find("\ud800") is None
 
 
 def test_few_searches_read_few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
