@@ -6,7 +6,7 @@ BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
-.PHONY: help demo test check format integrations peer-suite test-clients test-migrate fuzz damage bench clean
+.PHONY: help demo test check format integrations peer-suite test-clients test-migrate fuzz damage bench performance clean
 
 help:
 	@echo "make demo          index the standard library's docstrings and answer questions about them"
@@ -18,7 +18,8 @@ help:
 	@echo "make test-migrate  import folders written by several releases of Chroma, and compare (about ten minutes)"
 	@echo "make fuzz          send the server whatever its OpenAPI document allows (about three minutes)"
 	@echo "make damage        damage a folder 20,000 times and see that nothing of it is silent (about half an hour)"
-	@echo "make bench         compare with Chroma, side by side"
+	@echo "make bench         compare with Chroma and LanceDB, side by side (some hours)"
+	@echo "make performance   bring the tables and plots of docs/performance.md up to date with the stored figures"
 	@echo "make format        format the code and bring generated pages up to date"
 
 $(BIN)/.installed: pyproject.toml
@@ -74,7 +75,13 @@ test-migrate: $(BIN)/.installed
 	$(BIN)/python tests/migrate/versions/run.py
 
 bench: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
+
+performance: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.plots
 
 clean:
 	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

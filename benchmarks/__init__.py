@@ -1,1 +1,1 @@
-"""Speed and memory, side by side with Chroma. `python -m benchmarks --help` says how; the README says what and why."""
+"""Speed and memory beside Chroma and LanceDB: `python -m benchmarks --help` says how, docs/performance.md the rest."""

@@ -1,8 +1,7 @@
-"""What is asked of both systems, in Chroma's words."""
+"""What is asked of all systems, in Chroma's words."""
 
 from __future__ import annotations
 
-import operator
 import re
 from typing import Any
 
@@ -18,34 +17,44 @@ GETS: dict[str, dict[str, Any]] = {
 }
 """Arguments of `get`; `ids` says how many random ids."""
 
-QUERIES: dict[str, dict[str, Any] | None] = {
-    "query": None,
-    "query where 70 %": {"pos": "noun"},
-    "query where 15 %": {"pos": "adj"},
-    "query where 6 %": {"lexname": "noun.animal"},
-    "query where 2 %": {"lexname": "noun.food"},
-    "query where two ranges": {"$and": [{"length": {"$gt": 40}}, {"length": {"$lt": 60}}]},
-    "query $contains, common": {"where_document": {"$contains": "of the"}},
+QUERIES: dict[str, dict[str, Any]] = {
+    "query": {},
+    "query where 70 %": {"where": {"pos": "noun"}},
+    "query where 50 %": {"where": {"length": {"$lt": 70.0}}},
+    "query where 15 %": {"where": {"pos": "adj"}},
+    "query where 6 %": {"where": {"lexname": "noun.animal"}},
+    "query where 2 %": {"where": {"lexname": "noun.food"}},
+    "query where 0.1 %": {"where": {"$and": [{"lexname": "noun.animal"}, {"synonyms": {"$gte": 5}}]}},
+    "query where a range, $and": {"where": {"$and": [{"length": {"$gte": 40.0}}, {"length": {"$lt": 60.0}}]}},
+    "query $contains, common phrase": {"where_document": {"$contains": "of the"}},
+    "query $contains, rare": {"where_document": {"$contains": "zebra"}},
     "query $regex": {"where_document": {"$regex": "gen[ue]s of"}},
-    "query where 0.1 %": {"$and": [{"lexname": "noun.animal"}, {"synonyms": {"$gte": 5}}]},
 }
 """Filters of `query` (top 10, with documents, metadata and distances)."""
 
+EFFORTS = (20, 50, 100, 200, 400)
+"""Sizes of the candidate list (`ef_search`) to show latency against recall with."""
 
-_COMPARE = {"$gte": operator.ge, "$gt": operator.gt, "$lt": operator.lt}
+SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99)
+"""Shares of records that a filter should match, to show latency against selectivity with."""
 
 
-def matches(where: dict[str, Any] | None, record: dict[str, Any]) -> bool:
-    """Tell whether one of the filters above holds."""
-    if where is None:
-        return True
+def matches(arguments: dict[str, Any], record: dict[str, Any]) -> bool:
+    """Tell whether the filters of one of the cases above hold for a record."""
+    if "where" in arguments and not _metadata_matches(arguments["where"], record["metadata"]):
+        return False
+    conditions = arguments.get("where_document", {}).items()
+    return all(
+        text in record["document"] if operator == "$contains" else re.search(text, record["document"]) is not None
+        for operator, text in conditions
+    )
+
+
+def _metadata_matches(where: dict[str, Any], metadata: dict[str, Any]) -> bool:
+    if "$and" in where:
+        return all(_metadata_matches(part, metadata) for part in where["$and"])
     ((key, condition),) = where.items()
-    if key == "where_document":
-        ((kind, text),) = condition.items()
-        return text in record["document"] if kind == "$contains" else re.search(text, record["document"]) is not None
-    if key == "$and":
-        return all(matches(part, record) for part in condition)
-    if isinstance(condition, dict):
-        ((name, bound),) = condition.items()
-        return bool(_COMPARE[name](record["metadata"][key], bound))
-    return bool(record["metadata"][key] == condition)
+    if not isinstance(condition, dict):
+        return bool(metadata[key] == condition)
+    ((operator, value),) = condition.items()
+    return bool(metadata[key] >= value if operator == "$gte" else metadata[key] < value)

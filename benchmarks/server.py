@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import data
-from benchmarks.__main__ import ROOT, _environment
+from benchmarks.systems import ROOT, environment
 
 CONNECTIONS = (1, 8)
 ADDS = {
@@ -71,18 +71,17 @@ def main() -> None:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise SystemExit("this benchmark asks with wrk: install the package of that name")
-    chroma = _environment()
+    chroma = environment("chroma")
     with tempfile.TemporaryDirectory(prefix="ochre-bench-") as name:
         scratch = Path(name)
-        wordnet = data.load(options.data, options.records)
-        data.store(wordnet, scratch / "data")
+        wordnet = data.load(options.data, options.records, scratch / "data")
         scripts = {filter_: _script(scratch, filter_, wordnet.queries[:200]) for filter_ in FILTERS}
         clients = {"chroma": {"chromadb": chroma}, "ochre": {"chromadb": chroma, "ochre": Path(sys.executable)}}
         figures = {
             system: _measure(system, chroma, clients[system], scratch, scripts, wrk, options.seconds)
             for system in ("ochre", "chroma")
         }
-    _show(figures, len(wordnet.records))
+    _show(figures, wordnet.count)
 
 
 def _options() -> argparse.Namespace:
