@@ -53,7 +53,9 @@ def _options() -> argparse.Namespace:
         "--records", "--scale", type=int, help="how many: fewer than WordNet has, or more, made of its vectors turned"
     )
     parser.add_argument("--systems", type=_names, default=["ochre", "chroma", "lancedb"], help="ochre,chroma,lancedb")
-    parser.add_argument("--only", type=_names, default=list(PARTS), help=f"parts to measure: {','.join(PARTS)}")
+    parser.add_argument(
+        "--only", type=_names, default=list(PARTS), help=f"parts to measure: {','.join(PARTS)}, or none"
+    )
     parser.add_argument("--limit", type=float, default=7200, help="seconds that a phase may take")
     parser.add_argument("--model-records", type=int, default=2000, help="documents to embed with the default model")
     parser.add_argument(
@@ -65,6 +67,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, help="where to put the databases (default: the temporary folder)")
     parser.add_argument("--out", type=Path, help="add the figures to this JSON file, under the number of records")
     options = parser.parse_args()
+    unknown = {*options.systems, *options.only} - {*TITLES, *PARTS, "none"}
+    if unknown:
+        parser.error(
+            f"there is no {', '.join(sorted(unknown))}: systems are {', '.join(TITLES)}, parts {', '.join(PARTS)}"
+        )
     options.pythons = {"chroma": options.chroma_python, "lancedb": options.lancedb_python}
     return options
 
@@ -118,6 +125,9 @@ class _Run:
             self.figures["disk_mb"] = _size(main)
             for part in ("cold", "reads", "effort", "selectivity", "profile", "single", "busy"):
                 self._part(part, main)
+        elif "records" in bulk:
+            reached = f"{bulk['records']:,} of {self._data.count:,} records were added in time"
+            self.failures.append(f"{self._system.name}: {reached}; what needs all of them is left out")
         shutil.rmtree(main, ignore_errors=True)
         for part in ("model", "processes", "raw"):
             self._part(part, self._folder(part))

@@ -19,7 +19,7 @@ GROWING = {
     "query where 50 %": ("reads", "times", "query where 50 %", "p50"),
     "query $contains, common phrase": ("reads", "times", "query $contains, common phrase", "p50"),
     "get where, few match": ("reads", "times", "get where, few match", "p50"),
-    "open and first query": ("cold", "first_query_ms"),
+    "new process: import and two queries": ("cold", "together_ms"),
 }
 
 

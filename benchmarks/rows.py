@@ -81,7 +81,7 @@ def starting(figures: Figures) -> Iterator[Row]:
     yield row(figures, "import", figure("cold", "import_ms"), "ms")
     yield row(figures, "open and first query", figure("cold", "first_query_ms"), "ms")
     yield row(figures, "first filtered query", figure("cold", "first_filtered_ms"), "ms")
-    yield row(figures, "these three together", _start, "ms", times=6)
+    yield row(figures, "these three together", figure("cold", "together_ms"), "ms", times=6)
     yield row(figures, "private memory of that process", figure("cold", "private_mb"), "MB", times=3)
     yield row(figures, "resident memory of that process", figure("cold", "resident_mb"), "MB")
     yield row(figures, "loader, after load and queries: private memory", figure("bulk", "after", "private_mb"), "MB")
@@ -89,11 +89,6 @@ def starting(figures: Figures) -> Iterator[Row]:
     yield row(figures, "loader: resident memory", figure("bulk", "after", "resident_mb"), "MB")
     yield row(figures, "loader: peak of resident memory", figure("bulk", "peak_mb"), "MB")
     yield row(figures, "size on disk", figure("disk_mb"), "MB", times=1)
-
-
-def _start(measured: Figures) -> float | None:
-    cold = measured.get("cold")
-    return cold and cold["import_ms"] + cold["first_query_ms"] + cold["first_filtered_ms"]
 
 
 def _growth(measured: Figures) -> float | None:

@@ -28,6 +28,7 @@ def cold(system: str, folder: str, data: str) -> dict[str, Any]:
         "import_ms": (imported - start) * 1000,
         "first_query_ms": (asked - imported) * 1000,
         "first_filtered_ms": (filtered - asked) * 1000,
+        "together_ms": (filtered - start) * 1000,
         **memory(),
     }
 
