@@ -31,6 +31,7 @@ _HEADER = struct.Struct("<8sII16s")  # magic, version, dimension, collection id;
 _WRITE_BYTES = 64 * 1024 * 1024
 _ROOM_BYTES = 1024 * 1024
 _LEAST_ROOM_BYTES = 16 * 1024
+_HOLE_BYTES = 256 * 1024 * 1024
 
 
 class Arena:
@@ -98,14 +99,18 @@ class Arena:
             return self._file
 
     def _grow(self, file: int, needed: int, appended: int) -> None:
-        """Give the file room for many small appends, as written zeros.
+        """Give the file room for further appends, so that the map need not be renewed, and read in anew, at every one.
 
-        On journaling file systems a sync that only overwrites is an order of magnitude cheaper than one that must
-        record a new size or a first write to a reserved block; and the map need not be renewed at every append. The
-        room is no larger than what is there: thousands of small collections would fill the disk with zeros.
+        For small ones it is written zeros: on journaling file systems a sync that only overwrites is an order of
+        magnitude cheaper than one that must record a new size or a first write to a reserved block. It is no larger
+        than what is there: thousands of small collections would fill the disk with zeros. For large ones it is a hole.
         """
         size = os.fstat(file).st_size
-        if size < needed and appended < _ROOM_BYTES:
+        if size >= needed:
+            return
+        if appended >= _ROOM_BYTES:
+            os.truncate(file, needed + min(needed // 4, _HOLE_BYTES))
+        else:
             room = min(max(64 * appended, _ROOM_BYTES // 16), _ROOM_BYTES, max(needed, _LEAST_ROOM_BYTES))
             write_at(file, memoryview(bytes(needed + room - size)), size)
 

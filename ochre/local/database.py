@@ -165,6 +165,7 @@ class Database:
             self._fold_wal(session)
         finally:
             session.forget()
+            session.after_commit = None
             try:
                 session.end("ROLLBACK")
             finally:
@@ -176,6 +177,8 @@ class Database:
         """Commit; give what was changed a number, and note that number once the commit is sure to be on the disk."""
         number = session.execute("UPDATE commits SET number=number+1 RETURNING number").get if changed else 0
         session.execute("COMMIT")
+        if session.after_commit is not None:
+            session.after_commit()
         if number and self._settings.synchronous in _SURE:
             self._acknowledged.write(number)
 

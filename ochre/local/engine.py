@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError
+from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError, OchreError
 from ochre.local import catalog, log, segments
-from ochre.local.arena import arena_path
+from ochre.local.arena import Arena, arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
 from ochre.local.folders import remove_file
+from ochre.local.log import Appended
 from ochre.local.maintenance import Maintenance
 from ochre.local.maps import collections_at_once
 from ochre.local.read import Reader
@@ -42,6 +43,7 @@ from ochre.settings import Settings
 Answer = TypeVar("Answer")
 
 _STALE_TRIES = 100
+_WORTH_FOLLOWING = 256  # records in a write: of fewer, the next read learns as quickly
 _SWEEP_PATIENCE = 0.5  # seconds that tidying up waits for its turn; the next who opens the folder tries again
 
 
@@ -201,7 +203,13 @@ class LocalEngine:
         """Add, update or upsert records: all of them or none."""
         with self._file.write() as session:
             row = catalog.get_collection(session, request.collection)
-            log.write(session, row, request, lambda row: self._state(session, row).arena(row), sync=self._sync)
+
+            def arena_of(row: CollectionRow) -> Arena:
+                return self._state(session, row).arena(row)
+
+            appended = log.write(session, row, request, arena_of, sync=self._sync)
+            if appended is not None and len(appended.slots) >= _WORTH_FOLLOWING:
+                session.after_commit = lambda: self._follow(request.collection, appended)
 
     def delete(self, request: DeleteRecords) -> int:
         """Delete records; return how many there were."""
@@ -282,6 +290,15 @@ class LocalEngine:
         with self._states_lock:  # no snapshot can be behind for so long: the state itself is wrong
             self._states.pop(collection, None)
         return self._ask(collection, question)
+
+    def _follow(self, collection: UUID, appended: Appended) -> None:
+        """Take over what this thread has just added, so that no query has to read it first."""
+        with contextlib.suppress(OchreError), self._file.read() as session:  # it is committed, whatever happens here
+            row = catalog.get_collection(session, collection)
+            with self._states_lock:
+                state = self._states.get(collection)
+            if state is not None:
+                state.follow(session, row, appended)
 
     def _state(self, session: Session, row: CollectionRow) -> CollectionState:
         with self._states_lock:

@@ -2,7 +2,8 @@
 
 They are written in the transaction that commits the vectors; those of the last slots, which do not fill an extent, are
 in the collection's own row, so that a small write touches no page that it would not touch anyway. A process compares a
-vector with its checksum the first time it has to do with it; a committed slot never changes, so once is enough.
+vector with its checksum the first time it has to do with one that it did not write; a committed slot never changes, so
+once is enough.
 """
 
 from __future__ import annotations
@@ -100,6 +101,15 @@ class Verified:
     def __init__(self) -> None:
         self._known = np.zeros(0, np.bool_)
         self._all_below = 0
+
+    def written(self, slots: Slots) -> None:
+        """Note that this process wrote the rows at `slots`, neighbours, and has committed them."""
+        known = self._known
+        if len(known) <= slots[-1]:
+            known = self._known = np.concatenate([known, np.zeros(int(slots[-1]) + 1 - len(known), np.bool_)])
+        known[slots] = True
+        if self._all_below == slots[0]:
+            self._all_below = int(slots[-1]) + 1
 
     def check(self, session: Session, row: CollectionRow, arena: Matrix, slots: Slots) -> None:
         """Compare those of the rows at `slots` that were not compared before.

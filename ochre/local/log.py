@@ -67,8 +67,24 @@ class _Draft:
     vector: int | None
 
 
-def write(session: Session, row: CollectionRow, request: WriteRecords, arena_of: ArenaOf, *, sync: bool) -> bool:
-    """Apply a request inside the session's transaction; return whether anything changed.
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What a write did that did nothing but add records: the next entry of the change log tells the same.
+
+    Attributes:
+        head: of the change log before it.
+        ordinals: of the records, `(n,)`, neighbours; slots: of their vectors, `(n,)`, neighbours.
+    """
+
+    head: int
+    ordinals: Ordinals
+    slots: Ordinals
+
+
+def write(
+    session: Session, row: CollectionRow, request: WriteRecords, arena_of: ArenaOf, *, sync: bool
+) -> Appended | None:
+    """Apply a request inside the session's transaction; return what was added, if that was all.
 
     `arena_of` gives a collection's arena once its dimension is known; with `sync` the vectors are on the disk
     before the rows are.
@@ -79,19 +95,16 @@ def write(session: Session, row: CollectionRow, request: WriteRecords, arena_of:
     if request.vectors is not None and row.info.dimension is not None:
         check_dimension(row.info.dimension, request.vectors)
     if not request.ids:
-        return False
+        return None
     _take_up_keys(session, row, request)
-    if (
-        request.kind == "add"
-        and len(set(request.ids)) == len(request.ids)
-        and _append(session, row, request, arena_of, sync)
-    ):
-        return True
+    if request.kind == "add" and len(set(request.ids)) == len(request.ids):
+        appended = _append(session, row, request, arena_of, sync)
+        if appended is not None:
+            return appended
     drafts = _draft(session, row, request)
-    if not drafts:
-        return False
-    _lay_down(session, row, request, drafts, arena_of, sync=sync)
-    return True
+    if drafts:
+        _lay_down(session, row, request, drafts, arena_of, sync=sync)
+    return None
 
 
 def _take_up_keys(session: Session, row: CollectionRow, request: WriteRecords) -> None:
@@ -110,8 +123,10 @@ def check_dimension(dimension: int, vectors: Matrix) -> None:
         )
 
 
-def _append(session: Session, row: CollectionRow, request: WriteRecords, arena_of: ArenaOf, sync: bool) -> bool:
-    """Add records on the assumption that all are new, the usual case: no look-ups. Undo and say no if it fails."""
+def _append(
+    session: Session, row: CollectionRow, request: WriteRecords, arena_of: ArenaOf, sync: bool
+) -> Appended | None:
+    """Add records on the assumption that all are new, the usual case: no look-ups. If it fails, undo it for None."""
     vectors = request.vectors
     assert vectors is not None  # an add always carries them
     count = len(request.ids)
@@ -123,13 +138,14 @@ def _append(session: Session, row: CollectionRow, request: WriteRecords, arena_o
     if session.connection.total_changes() - before != count:
         session.execute("ROLLBACK TO appending")
         session.execute("RELEASE appending")
-        return False
+        return None
     session.execute("RELEASE appending")
+    slots = np.arange(row.next_slot, row.next_slot + count, dtype=np.int64)
     row = _append_vectors(session, row, vectors, arena_of, sync=sync)
     ordinals = np.arange(row.next_ordinal, row.next_ordinal + count, dtype=np.int64)
     moved = replace(row, next_ordinal=row.next_ordinal + count, records=row.records + count)
     _log(session, moved, ordinals)
-    return True
+    return Appended(row.info.head, ordinals, slots)
 
 
 def _append_vectors(

@@ -7,7 +7,7 @@ SQLite's `data_version` says that nobody committed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -28,6 +28,7 @@ class Session:
         collections: rows of the catalog read through this session, valid for its current snapshot.
         segments: published segments by kind, by the key of their collection; likewise.
         wal_pages: length of the WAL after this session's last commit.
+        after_commit: what to do once the present transaction is committed, before anything else; it must not fail.
     """
 
     def __init__(self, connection: apsw.Connection, patience: float) -> None:
@@ -38,6 +39,7 @@ class Session:
         self.collections: dict[UUID, CollectionRow] = {}
         self.segments: dict[int, dict[str, Segment]] = {}
         self.wal_pages = 0
+        self.after_commit: Callable[[], None] | None = None
         self._version = -1
         self._patience = _Patience(patience)
         connection.set_busy_handler(self._patience)

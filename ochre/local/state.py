@@ -27,6 +27,7 @@ from ochre.local.index.graph import Graph
 from ochre.local.index.roster import Mask, Positions, Roster
 from ochre.local.index.text import TextIndex, TextView
 from ochre.local.index.trigrams import unpacked
+from ochre.local.log import Appended
 from ochre.local.segments import Segment
 from ochre.local.session import Session
 from ochre.model.filters import And, DocumentLeaf, Filter, MetadataLeaf, Not, Or, leaves
@@ -114,6 +115,17 @@ class CollectionState:
             masks = {id(part): self._columns.mask(part) for part in _metadata_parts(filter_)}
             order = [self._columns.column(key.key).ranks() for key in order_by]
             return View(self._roster, masks, order, self._text.view)
+
+    def follow(self, session: Session, row: CollectionRow, appended: Appended) -> None:
+        """Take over what a write of this process added, if it is all that the state lacks of the session's snapshot."""
+        with self._lock:
+            if self._applied != appended.head or row.info.head != appended.head + 1:
+                return
+            self._applied = -1  # if anything fails on the way, the next read starts anew
+            self._change(appended.ordinals, (appended.ordinals, appended.slots), _SnapshotSource(session, row))
+            self._applied = row.info.head
+        self.verified.written(appended.slots)
+        self.exact.follow(self.arena(row).rows(row.next_slot), int(appended.slots[0]))
 
     def _take_up_text(self, session: Session, row: CollectionRow) -> None:
         """Answer from the published text index, if that is not done already and the change log reaches back to it."""
@@ -220,7 +232,8 @@ class CollectionState:
             self._roster = Roster.of(*log.slots(session, row, None))
             self._rebuild_indexes()
         elif runs:  # there are none right after a checkpoint was taken up
-            self._apply(session, row, source, _union(runs))
+            changed = _union(runs)
+            self._change(changed, log.slots(session, row, changed), source)
         self._applied = head
 
     def _rebuild_indexes(self) -> None:
@@ -228,8 +241,9 @@ class CollectionState:
             index.rebuild(self._roster)
         self._adopted = ""
 
-    def _apply(self, session: Session, row: CollectionRow, source: _SnapshotSource, changed: Ordinals) -> None:
-        self._roster, delta = self._roster.updated(changed, *log.slots(session, row, changed))
+    def _change(self, changed: Ordinals, present: tuple[Ordinals, Ordinals], source: _SnapshotSource) -> None:
+        """Bring roster and indexes up to date; `present` are the ordinals and slots of those changed that exist."""
+        self._roster, delta = self._roster.updated(changed, *present)
         for index in self._indexes:
             index.apply(Change(changed, self._roster, delta), source)
 

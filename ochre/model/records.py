@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -154,11 +154,26 @@ def parse_metadata(value: object, what: str = "metadata") -> MetadataPatch:
             check_key(key, what)
             key = str.__str__(key)  # noqa: PLW2901  (the same text, as a plain string)
         kind = type(item)
-        if item is None or kind is bool or (kind is str and item.isascii()):
+        if item is None or kind is bool or (kind in _PLAIN and _PLAIN[kind](item)):
             parsed[key] = item
+        elif kind is list and _is_plain(item):
+            parsed[key] = item.copy()
         else:
             parsed[key] = _parse_value(item, what, key)
     return parsed
+
+
+_PLAIN: dict[type, Callable[[Any], bool]] = {
+    str: str.isascii,
+    float: math.isfinite,
+    int: lambda item: INT_MIN <= item <= INT_MAX,
+}
+"""What must hold of a value for it to be taken as it is: most values are, without a look at what else they may be."""
+
+
+def _is_plain(items: list[Any]) -> bool:
+    kinds = set(map(type, items))
+    return len(kinds) == 1 and (kinds == {bool} or (kinds <= _PLAIN.keys() and all(map(_PLAIN[kinds.pop()], items))))
 
 
 def check_key(key: object, what: str = "metadata") -> None:
@@ -258,10 +273,15 @@ def parse_collection_metadata(value: object) -> dict[str, Scalar | None] | None:
     return parsed  # type: ignore[return-value]  # arrays and sparse vectors were just refused
 
 
+_CHANGED_WHEN_STORED = frozenset({type(None), SparseVector})
+
+
 def merge_metadata(old: Mapping[str, Any] | None, patch: MetadataPatch | None) -> dict[str, Any] | None:
     """Merge a write's metadata into what is stored: given keys replace, None deletes, others stay; None when empty."""
     if patch is None:
         return dict(old) if old else None
+    if not old and _CHANGED_WHEN_STORED.isdisjoint(map(type, patch.values())):
+        return dict(patch) or None
     merged = dict(old or {})
     for key, value in patch.items():
         if value is None:

@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 import pytest
 
-from ochre.errors import NotFoundError
-from ochre.local import catalog, log, maps, state
+from ochre.errors import CorruptError, NotFoundError
+from ochre.local import catalog, extents, log, maps, state
 from ochre.local import engine as engine_module
 from ochre.local import session as session_module
 from ochre.local.engine import LocalEngine
@@ -58,6 +58,49 @@ def test_a_read_overtaken_by_another_thread_takes_a_new_snapshot(
 
     monkeypatch.setattr(engine_module.catalog, "get_collection", overtake)
     assert evens(engine, collection) == ["id0", "id2", "id4"]
+
+
+def nearest(engine: LocalEngine, collection: Any, number: int) -> list[str]:
+    return engine.query(QueryRecords(collection, vectors_of([number]), n_results=1)).batches[0].ids
+
+
+def test_what_this_process_adds_it_need_not_read(engine: LocalEngine, collection: Any, monkeypatch) -> None:
+    add(engine, collection, range(4))
+    assert nearest(engine, collection, 3) == ["id3"]
+
+    def fail(*arguments: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(log, "changes_since", fail)
+    monkeypatch.setattr(extents, "differing", fail)
+    for first in (4, 304, 604):
+        add(engine, collection, range(first, first + 300))
+    assert nearest(engine, collection, 800) == ["id800"]
+    assert len(evens(engine, collection)) == 452
+
+
+def test_what_others_did_between_two_adds_is_not_overlooked(engine: LocalEngine, collection: Any) -> None:
+    add(engine, collection, range(4))
+    assert nearest(engine, collection, 3) == ["id3"]
+    other = LocalEngine(engine._folder, FAST)
+    other.delete(DeleteRecords(collection, ids=["id3"]))
+    other.close()
+    add(engine, collection, range(4, 304))
+    assert nearest(engine, collection, 3) == ["id2"]
+    assert len(evens(engine, collection)) == 152
+
+
+def test_taking_over_what_was_added_may_fail(engine: LocalEngine, collection: Any, monkeypatch) -> None:
+    add(engine, collection, range(4))
+    assert evens(engine, collection) == ["id0", "id2"]
+
+    def fail(*arguments: Any) -> Any:
+        raise CorruptError("the disk is worn out")
+
+    monkeypatch.setattr(log, "metadata_blocks", fail)
+    add(engine, collection, range(4, 304))
+    monkeypatch.undo()
+    assert len(evens(engine, collection)) == 152
 
 
 @pytest.mark.parametrize("failing", ["slots", "metadata_blocks", "changes_since"])

@@ -18,7 +18,7 @@ from hypothesis.stateful import rule
 
 from ochre.engine import Engine
 from ochre.errors import NotFoundError, OchreError
-from ochre.local import catalog, log, matching, state
+from ochre.local import catalog, engine, log, matching, state
 from ochre.local.engine import LocalEngine
 from ochre.local.index.columns import Columns
 from ochre.local.index.roster import Roster
@@ -40,6 +40,7 @@ class LocalMachine(EngineMachine):
         self._limits = ExitStack()
         self.limit(matching, "_FEW", -1)
         self.limit(matching, "READING", 1_000_000)
+        self.limit(engine, "_WORTH_FOLLOWING", 1)
         self._segments: dict[UUID, tuple[list[TextSegment], int]] = {}
         self._checkpoints: dict[UUID, Any] = {}
         super().__init__()

@@ -57,6 +57,12 @@ class Exact:
         # Not the attribute: a thread with an older snapshot may just have put a shorter one there.
         return known[first - start : len(arena) - start]
 
+    def follow(self, arena: Matrix, slot: int) -> None:
+        """Work out the lengths of the rows from `slot` on if those before it are known."""
+        start, known = self._lengths
+        if start + len(known) == slot:
+            self.extend(arena, start)
+
     def nearest(
         self, arena: Matrix, lengths: NDArray[np.float64], slots: NDArray[np.int64], queries: Matrix, count: int
     ) -> list[tuple[Positions, NDArray[np.float32]]]:
