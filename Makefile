@@ -60,6 +60,7 @@ integrations: $(INTEGRATIONS)/.installed
 
 peer-suite: $(BIN)/.installed
 	$(BIN)/python -m peer
+	$(BIN)/python -m peer --preset normal
 
 fuzz: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --group fuzz

@@ -44,6 +44,10 @@ class FailureError(Exception):
     """A command that did not do its work; the text is what it printed last."""
 
 
+class OfflineError(Exception):
+    """Packages that could not be fetched; the text is what was printed last."""
+
+
 @dataclass(frozen=True)
 class Program:
     name: str
@@ -52,6 +56,17 @@ class Program:
     build: Callable[[], list[str]]
     """Makes the program ready, and returns the command that takes a URL."""
     arguments: tuple[str, ...] = ()
+
+
+def fetch(*command: str | Path, cwd: Path | None = None) -> None:
+    """Run a step that fetches packages, once more if it fails."""
+    try:
+        work(*command, cwd=cwd)
+    except FailureError:
+        try:
+            work(*command, cwd=cwd)
+        except FailureError as failure:
+            raise OfflineError(str(failure)) from failure
 
 
 def work(*command: str | Path, cwd: Path | None = None, **variables: str) -> None:
@@ -81,9 +96,9 @@ def environment(name: str, *packages: str, alone: tuple[str, ...] = ()) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         work(sys.executable, "-m", "venv", "--clear", folder)
         pip = (folder / BIN / f"python{EXE}", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        work(*pip, *packages)
+        fetch(*pip, *packages)
         if alone:
-            work(*pip, "--no-deps", *alone)
+            fetch(*pip, "--no-deps", *alone)
         stamp.write_text(wanted)
     return folder / BIN
 
@@ -95,12 +110,13 @@ def python(script: str, name: str, *packages: str, alone: tuple[str, ...] = ()) 
 def typescript() -> list[str]:
     folder = WORK / "typescript"
     shutil.copytree(HERE / "typescript", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
-    work(tool("npm"), "ci", "--omit=optional", "--no-audit", "--no-fund", cwd=folder)
+    fetch(tool("npm"), "ci", "--omit=optional", "--no-audit", "--no-fund", cwd=folder)
     return [tool("node"), str(folder / "main.mjs")]
 
 
 def go() -> list[str]:
     client = WORK / f"go-client{EXE}"
+    fetch(tool("go"), "mod", "download", cwd=HERE / "go")
     work(tool("go"), "build", "-o", client, ".", cwd=HERE / "go")
     return [str(client)]
 
@@ -109,6 +125,7 @@ def rust() -> list[str]:
     """Build the Rust client; its build needs protoc, which a Python package brings where the machine has none."""
     protoc = shutil.which("protoc") or str(environment("protoc", "grpcio-tools") / f"python-grpc-tools-protoc{EXE}")
     target = WORK / "rust"
+    fetch(tool("cargo"), "fetch", "--locked", cwd=HERE / "rust")
     work(tool("cargo"), "build", "--target-dir", target, cwd=HERE / "rust", PROTOC=protoc)
     return [str(target / "debug" / f"client{EXE}")]
 
@@ -193,7 +210,11 @@ def run(program: Program, command: list[str], url: str) -> tuple[int, int]:
 
 
 def attempt(program: Program, server: str, url: str | None) -> tuple[int, int]:
-    """Build and run a program; what cannot be built, started or ended counts as one failure."""
+    """Build and run a program; what cannot be built, started or ended counts as one failure.
+
+    Raises:
+        OfflineError: its packages could not be fetched.
+    """
     try:
         began = time.monotonic()
         command = program.build()
@@ -228,7 +249,13 @@ def main() -> int:
             lines.append(f"{program.name:20} not run: no {' or '.join(missing)} on this machine")
             continue
         print(f"== {program.name}", flush=True)
-        good, bad = attempt(program, options.server, options.url)
+        try:
+            good, bad = attempt(program, options.server, options.url)
+        except OfflineError as failure:
+            skipped += 1
+            print(f"NOT RUN {failure}", flush=True)
+            lines.append(f"{program.name:20} not run: its packages could not be fetched")
+            continue
         passed, failed = passed + good, failed + bad
         lines.append(f"{program.name:20} {good} passed, {bad} failed")
     print("==", *lines, sep="\n")

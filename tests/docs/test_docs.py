@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PORT = "18765"
+"""The pages' servers are on it; a free one takes its place, so that no other server answers."""
+
 FENCE = re.compile(
     r"(?:<!-- not run: (?P<excuse>.+?) -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -40,16 +44,23 @@ def pages_with_code() -> list[Path]:
     return [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
 
 
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
 @pytest.mark.parametrize("page", pages_with_code(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "docs"}
+    port = free_port()
     expected = blocks(page)
     for index, block in enumerate(expected):
         if block.language != "python" or block.excuse:
             continue
         # Compiled with the page's name and lines, so that a failure points into the page.
-        code = compile("\n" * (block.line - 1) + block.body, str(page), "exec")
+        code = compile("\n" * (block.line - 1) + block.body.replace(PORT, port), str(page), "exec")
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             exec(code, namespace)
