@@ -35,6 +35,7 @@ from ochre.server.logs import LOGGER
 from ochre.server.metrics import Metrics
 from ochre.server.operations import TABLE, Access, Answer, Call, Limits, Operation
 from ochre.server.settings import ServerSettings
+from ochre.server.threads import Threads
 from ochre.server.tracing import Tracer
 from ochre.wire.inbound import decoder
 
@@ -58,7 +59,7 @@ class Server:
         self.gate = Gate(settings)
         self.metrics = Metrics(self.gate)
         self.tracer = Tracer(settings)
-        self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="ochre-request")
+        self.threads = Threads(settings.threads)
         self.probes = ThreadPoolExecutor(1, thread_name_prefix="ochre-probe")
 
     def operation(self, operation: Operation) -> Endpoint:
