@@ -10,6 +10,7 @@
     ├── NotFoundError                          the collection, database, tenant or id is not there
     ├── AlreadyExistsError                     the name is taken
     ├── ForbiddenError                         the operation is switched off by a setting
+    │   └── ReadOnlyError                      the client was opened to read only, or what it opened is a snapshot
     ├── UnsupportedError (NotImplementedError) the engine does not have this operation
     ├── ClosedError (RuntimeError)             the client was closed
     ├── AuthenticationError                    no credentials, or credentials that nobody knows
@@ -133,6 +134,12 @@ class ForbiddenError(OchreError, ValueError):
     code = "forbidden"
     wire_name = "ChromaError"
     status = 403
+
+
+class ReadOnlyError(ForbiddenError):
+    """A write through a client that was opened with `mode="r"`, or of a snapshot."""
+
+    code = "read_only"
 
 
 class UnsupportedError(OchreError, NotImplementedError):

@@ -7,6 +7,9 @@ from typing import Literal
 
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 
+Mode = Literal["w", "r"]
+"""How a folder is opened: to read and write, or to read only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -45,7 +45,10 @@ class Database:
 
     Attributes:
         on_fork: called in a forked child, to drop what it cannot share with its parent.
+        read_only: whether every write is refused.
     """
+
+    read_only = False
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Open the file, creating folder and tables as needed.
@@ -54,7 +57,7 @@ class Database:
             StorageError: the folder cannot be made or read; FormatVersionError: the file is not ours to read.
         """
         self.folder = folder
-        self._path = folder / FILE_NAME
+        self._path = folder if folder.is_file() else folder / FILE_NAME
         self.on_fork: Callable[[], None] = lambda: None
         self._settings = settings
         self._make_locks()
@@ -63,11 +66,32 @@ class Database:
         self._active = 0
         self._closed = False
         self._long_pages = _WAL_LONG_PAGES
-        with translated(folder):
-            make_folder(folder)
-            self._readers.append(self._connect(_READER_CACHE_KIB))
-            self._identity = self._identify()
+        self._identity: tuple[int, int] | None = None
         _databases.add(self)
+        try:
+            with translated(folder):
+                self._prepare()
+                self._readers.append(self._connect(_READER_CACHE_KIB))
+                self._identity = self._identify()
+        except BaseException:
+            _databases.discard(self)
+            raise
+
+    def _prepare(self) -> None:
+        make_folder(self.folder)
+        with _fork_lock:
+            for other in open_databases():
+                if other.read_only and other.is_at(self._path):
+                    other.make_way()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this is the file at `path`, whatever it is called."""
+        with contextlib.suppress(OSError):
+            return self._path.samefile(path)
+        return False
+
+    def make_way(self) -> None:
+        """Let go of what keeps this process from writing to the file, as a database that only reads may have to."""
 
     def _make_locks(self) -> None:
         # Entered as a plain lock, never through the condition: no interrupt comes between taking it and leaving it.
@@ -247,12 +271,15 @@ class Database:
             session.connection.close()
         _databases.discard(self)
 
-    def _connect(self, cache_kib: int) -> Session:
+    def _check_usable(self) -> None:
         if self._identify() in _poisoned:
             raise StorageError(
                 f"the database at {self.folder} cannot be used in this process, which was forked while calls were "
                 "under way in other threads; fork before the folder is opened, or start the process anew"
             )
+
+    def _connect(self, cache_kib: int) -> Session:
+        self._check_usable()
         fresh = not self._path.exists() or not self._path.stat().st_size
         session = Session(apsw.Connection(str(self._path)), self._settings.busy_timeout)
         connection = session.connection
@@ -333,12 +360,13 @@ _forking: list[Database] = []
 
 def _before_fork() -> None:
     _fork_lock.acquire()
-    _forking[:] = _open_databases()
+    _forking[:] = open_databases()
     for database in _forking:
         database.before_fork()
 
 
-def _open_databases() -> list[Database]:
+def open_databases() -> list[Database]:
+    """Return what this process has open."""
     while True:
         try:
             return list(_databases)

@@ -16,6 +16,7 @@ from ochre.local.arena import arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
 from ochre.local.read import Reader
+from ochre.local.readonly import ReadOnlyDatabase
 from ochre.local.session import Session
 from ochre.local.state import CollectionState, StaleSnapshotError
 from ochre.model.requests import (
@@ -33,7 +34,7 @@ from ochre.model.requests import (
     ScanReply,
     WriteRecords,
 )
-from ochre.settings import Settings
+from ochre.settings import Mode, Settings
 
 Answer = TypeVar("Answer")
 
@@ -44,13 +45,13 @@ _SWEEP_PATIENCE = 0.5  # seconds that tidying up waits for its turn; the next wh
 class LocalEngine:
     """An `Engine` over a folder. Safe for any number of threads, and of processes with an engine each on the folder."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, mode: Mode = "w") -> None:
         self._folder = folder
         self._settings = settings
         self._sync = settings.synchronous != "off"
         self._states: OrderedDict[UUID, CollectionState] = OrderedDict()
         self._states_lock = threading.Lock()
-        self._file = SqliteFile(folder, settings)
+        self._file = ReadOnlyDatabase(folder, settings) if mode == "r" else SqliteFile(folder, settings)
         self._file.on_fork = self._start_anew
 
     def _start_anew(self) -> None:
@@ -59,13 +60,13 @@ class LocalEngine:
         self._states_lock = threading.Lock()
 
     @classmethod
-    def open(cls, folder: Path, settings: Settings | None = None) -> LocalEngine:
-        """Open the database in `folder`, creating it if it is not there.
+    def open(cls, folder: Path, settings: Settings | None = None, mode: Mode = "w") -> LocalEngine:
+        """Open the database in `folder`: to read and write (`w`), creating it if it is not there, or to read (`r`).
 
         Raises:
             StorageError: the folder cannot be made or read; FormatVersionError: a later release wrote it.
         """
-        engine = cls(folder, settings or Settings())
+        engine = cls(folder, settings or Settings(), mode)
         try:
             engine.prepare()
         except BaseException:
@@ -75,6 +76,8 @@ class LocalEngine:
 
     def prepare(self) -> None:
         """Create the default tenant and database in a new folder; remove vectors that a crash left without an owner."""
+        if self._file.read_only:
+            return
         with self._file.read() as session:
             fresh = session.execute("SELECT count(*) FROM tenants").get == 0
         if fresh:
@@ -106,8 +109,7 @@ class LocalEngine:
 
     def get_tenant(self, name: str) -> str:
         """Return the tenant's name."""
-        with self._file.read() as session:
-            return catalog.get_tenant(session, name)
+        return self._look(lambda session: catalog.get_tenant(session, name))
 
     def create_database(self, name: str, tenant: str) -> Database:
         """Create a database."""
@@ -116,8 +118,7 @@ class LocalEngine:
 
     def get_database(self, name: str, tenant: str) -> Database:
         """Return a database."""
-        with self._file.read() as session:
-            return catalog.get_database(session, name, tenant)
+        return self._look(lambda session: catalog.get_database(session, name, tenant))
 
     def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with all it holds."""
@@ -127,32 +128,29 @@ class LocalEngine:
 
     def list_databases(self, tenant: str, limit: int | None = None, offset: int = 0) -> list[Database]:
         """Return the databases of a tenant, sorted by name."""
-        with self._file.read() as session:
-            return catalog.list_databases(session, tenant, limit, offset)
+        return self._look(lambda session: catalog.list_databases(session, tenant, limit, offset))
 
     # -- collections --------------------------------------------------------------------------------------------
 
     def create_collection(self, request: CreateCollection) -> CollectionInfo:
         """Create a collection, or return the existing one if the request says so."""
         if request.get_or_create and not request.overwrite_metadata:
-            with self._file.read() as session:  # the usual case needs no write lock
-                found = catalog.find_collection(session, request.name, request.tenant, request.database)
-                if found is not None:
-                    return found.info
+            # The usual case needs no write lock.
+            found = self._look(lambda s: catalog.find_collection(s, request.name, request.tenant, request.database))
+            if found is not None:
+                return found.info
         with self._file.write() as session:
             return catalog.create_collection(session, request).info
 
     def get_collection(self, name: str, tenant: str, database: str) -> CollectionInfo:
         """Return the collection of that name."""
-        with self._file.read() as session:
-            return _named(session, name, tenant, database).info
+        return self._look(lambda session: _named(session, name, tenant, database).info)
 
     def get_collection_by_id(
         self, collection: UUID, tenant: str | None = None, database: str | None = None
     ) -> CollectionInfo:
         """Return the collection of that id, if it is in that tenant and database (None: in any)."""
-        with self._file.read() as session:
-            info = catalog.get_collection(session, collection).info
+        info = self._look(lambda session: catalog.get_collection(session, collection)).info
         if tenant not in {None, info.tenant} or database not in {None, info.database}:
             raise NotFoundError(
                 f"Collection [{collection}] does not exist in database [{database}] of tenant [{tenant}]"
@@ -163,13 +161,12 @@ class LocalEngine:
         self, tenant: str, database: str, limit: int | None = None, offset: int = 0
     ) -> list[CollectionInfo]:
         """Return the collections of a database, sorted by name."""
-        with self._file.read() as session:
-            return [row.info for row in catalog.list_collections(session, tenant, database, limit, offset)]
+        rows = self._look(lambda session: catalog.list_collections(session, tenant, database, limit, offset))
+        return [row.info for row in rows]
 
     def count_collections(self, tenant: str, database: str) -> int:
         """Return how many collections a database has."""
-        with self._file.read() as session:
-            return catalog.count_collections(session, tenant, database)
+        return self._look(lambda session: catalog.count_collections(session, tenant, database))
 
     def modify_collection(self, request: ModifyCollection) -> CollectionInfo:
         """Change a collection's name, metadata or settings."""
@@ -241,6 +238,15 @@ class LocalEngine:
             state.close()
 
     # -- parts --------------------------------------------------------------------------------------------------
+
+    def _look(self, question: Callable[[Session], Answer]) -> Answer:
+        """Ask the catalog a question, in one snapshot."""
+        while True:
+            try:
+                with self._file.read() as session:
+                    return question(session)
+            except StaleSnapshotError:
+                continue  # others began to write to what was opened to be read
 
     def _ask(self, collection: UUID, question: Callable[[Reader], Answer]) -> Answer:
         """Answer a question from one snapshot."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from ochre.errors import CorruptError, FormatVersionError
+from ochre.errors import CorruptError, FormatVersionError, StorageError
 
 APPLICATION_ID = 0x4F434852  # "OCHR", at byte 68 of the file
 FORMAT_VERSION = 1
@@ -99,6 +99,17 @@ def ensure(connection: apsw.Connection, folder: Path) -> None:
         raise
     # The tables move to the file itself: a log that a power cut tore never leaves an empty file beside vectors.
     connection.execute("PRAGMA wal_checkpoint").fetchall()
+
+
+def check(connection: apsw.Connection, folder: Path) -> None:
+    """Make sure that the file has our tables, in a version this release reads; write nothing.
+
+    Raises:
+        FormatVersionError: the file was written by a later release, or by another program.
+        StorageError: it has no tables yet.
+    """
+    if not _version(connection, folder):
+        raise StorageError(f"the database at {folder} is empty: open it without mode='r' first")
 
 
 def _check_deserted(folder: Path) -> None:
