@@ -26,6 +26,7 @@
         ├── BusyError                          another process held the write lock for too long
         ├── CorruptError                       stored bytes are not what was written
         ├── FormatVersionError                 the folder was written by a newer release
+        ├── NetworkFolderError                 the folder is on a network file system
         └── StorageFullError                   the disk or the quota is full; nothing was written
 
 Each class has a `code` (stable, for programs), a `wire_name` (what Chroma's HTTP protocol calls it) and an HTTP
@@ -249,6 +250,12 @@ class FormatVersionError(StorageError):
 
     code = "format_version"
     wire_name = "VersionMismatchError"
+
+
+class NetworkFolderError(StorageError):
+    """The folder is on a network file system, where writers on several machines would damage it."""
+
+    code = "network_folder"
 
 
 class StorageFullError(StorageError):

@@ -21,16 +21,20 @@ class Settings:
             the process, a power cut may undo the last calls. `off`: a power cut may damage the folder.
         busy_timeout: seconds that a write waits for other processes' writes (60).
         max_open_collections: collections whose indexes are kept in memory at once (256); the least used go first.
+        allow_network_folder: whether a folder on a network file system is opened to write (false); that is safe only
+            while a single machine uses it, and the file system keeps locks and syncs when asked to.
     """
 
     allow_reset: bool = False
     synchronous: Literal["full", "normal", "off"] = "full"
     busy_timeout: float = 60.0
     max_open_collections: int = 256
+    allow_network_folder: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.allow_reset, bool):
-            raise InvalidTypeError(f"allow_reset is {self.allow_reset!r}: expected True or False")
+        for name in ("allow_reset", "allow_network_folder"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidTypeError(f"{name} is {getattr(self, name)!r}: expected True or False")
         if self.synchronous not in ("full", "normal", "off"):
             raise InvalidArgumentError(f"synchronous is {self.synchronous!r}: expected 'full', 'normal' or 'off'")
         if isinstance(self.busy_timeout, bool) or not isinstance(self.busy_timeout, int | float):

@@ -55,7 +55,7 @@ def local_engine(path: PathLike | None, settings: Any, mode: Mode = "w") -> tupl
         return open_engine(folder, chosen, mode), chosen
     if mode != "w":
         raise InvalidArgumentError(f"mode is {mode!r} and there is no path: a temporary database is new and empty")
-    chosen = replace(parse_settings(settings), synchronous="off")
+    chosen = replace(parse_settings(settings), synchronous="off", allow_network_folder=True)  # nobody else uses it
     return TemporaryEngine.make(chosen), chosen
 
 

@@ -20,6 +20,7 @@ from ochre.errors import ClosedError, StorageError
 from ochre.local import schema
 from ochre.local.faults import translated
 from ochre.local.folders import make_folder
+from ochre.local.network import check_local
 from ochre.local.session import Session
 from ochre.settings import Settings
 
@@ -79,6 +80,8 @@ class Database:
 
     def _prepare(self) -> None:
         make_folder(self.folder)
+        if not self._settings.allow_network_folder:
+            check_local(self.folder)
         with _fork_lock:
             for other in open_databases():
                 if other.read_only and other.is_at(self._path):
