@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ochre.cli import keys, model, serve
+from ochre.cli import copies, keys, model, serve
 from ochre.cli.output import complain, say
 from ochre.errors import OchreError
 from ochre.version import __version__
@@ -23,6 +23,10 @@ app = typer.Typer(
     help="An embedding database that several processes can open at once.",
 )
 app.command("run")(serve.with_options(serve.run))
+app.command()(copies.backup)
+app.command()(copies.restore)
+app.command()(copies.snapshot)
+app.command()(copies.vacuum)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ochre.client.normalize import parse_path
 from ochre.engine import Engine
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 from ochre.local.engine import LocalEngine
@@ -37,8 +38,8 @@ def open_engine(path: PathLike, settings: Settings | None = None, mode: Mode = "
     """
     if mode not in ("w", "r"):
         raise InvalidArgumentError(f"mode is {mode!r}: expected 'w', to read and write, or 'r', to read only")
-    place = _folder(path)
-    return LocalEngine.open(place, settings or Settings(), mode)
+    place = parse_path(path)
+    return LocalEngine.open(place, settings or Settings(), "r" if place.is_file() else mode)
 
 
 def local_engine(path: PathLike | None, settings: Any, mode: Mode = "w") -> tuple[LocalEngine, Settings]:
@@ -109,15 +110,6 @@ def closing_on_error(engine: Engine) -> Iterator[None]:
     except BaseException:
         engine.close()
         raise
-
-
-def _folder(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidTypeError(f"path is {path!r}: expected a folder, as a str or a Path")
-    text = os.fspath(path)
-    if isinstance(text, bytes) or not text or "\0" in text:
-        raise InvalidArgumentError(f"path is {path!r}: expected the name of a folder")
-    return Path(text).expanduser().absolute()
 
 
 # -- on a server ------------------------------------------------------------------------------------------------

@@ -131,6 +131,15 @@ class Database:
                 self.give_back(session)
         return None
 
+    def copy_into(self, path: Path) -> None:
+        """Write a committed state into a new SQLite file, without its unused pages."""
+        with translated(self.folder):
+            session = self.borrow()
+            try:
+                session.execute("VACUUM INTO ?", (str(path),))
+            finally:
+                self.give_back(session)
+
     def borrow(self) -> Session:
         """Lend a session without a transaction; `give_back` must follow."""
         with self._gate:
@@ -155,6 +164,9 @@ class Database:
             self._leave(session if kept else None)
 
     # -- writing ------------------------------------------------------------------------------------------------
+
+    def check_writable(self) -> None:
+        """Make sure that this is not only to be read; raises `ReadOnlyError`."""
 
     @contextmanager
     def write(self, patience: float | None = None) -> Iterator[Session]:
@@ -223,6 +235,30 @@ class Database:
         with contextlib.suppress(apsw.Error), session.waiting(_FOLD_PATIENCE):
             session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             self._long_pages = _WAL_LONG_PAGES
+
+    def vacuum(self, patience: float) -> None:
+        """Write the file anew, without unused pages and what is left in them, and empty the WAL.
+
+        Writers wait meanwhile; readers go on, with the state that they have.
+
+        Raises:
+            BusyError: somebody wrote, or read one state, for longer than `patience` seconds.
+        """
+        with translated(self.folder), self._writer_lock:
+            with self._gate:
+                self._enter()
+            try:
+                self.check_in_place()
+                session, self._writer = self._writer or self._connect(_WRITER_CACHE_KIB), None
+                try:
+                    with session.waiting(patience):
+                        session.execute("PRAGMA temp_store=FILE")  # the copy may be larger than the memory
+                        session.execute("VACUUM")
+                        session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                finally:
+                    session.connection.close(force=True)  # the next one prepares the log anew
+            finally:
+                self._leave()
 
     def check_in_place(self) -> None:
         """Make sure that the file at the path is still the one that was opened.

@@ -11,10 +11,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError
-from ochre.local import catalog, log
+from ochre.local import backup, catalog, compaction, log, snapshot
 from ochre.local.arena import arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
+from ochre.local.hold import Hold
 from ochre.local.read import Reader
 from ochre.local.readonly import ReadOnlyDatabase
 from ochre.local.session import Session
@@ -34,6 +35,7 @@ from ochre.model.requests import (
     ScanReply,
     WriteRecords,
 )
+from ochre.model.upkeep import CopyReport, VacuumReport
 from ochre.settings import Mode, Settings
 
 Answer = TypeVar("Answer")
@@ -83,22 +85,26 @@ class LocalEngine:
         if fresh:
             with self._file.write() as session:
                 catalog.ensure_defaults(session)
+            Hold(self._folder).prepare()
         self._sweep()
 
     def _sweep(self) -> None:
+        """Remove vectors without an owner, unless a backup holds on to them."""
         files = {
-            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????.f32")
+            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????*.f32")
         }
         if not files:
             return
         with self._file.read() as session:
-            orphans = files.keys() - catalog.collection_ids(session)
+            orphans = files.keys() - set(catalog.arenas(session).values())
         if not orphans:
             return
-        # Another process may be creating its collection's file right now; under the write lock none is.
-        with contextlib.suppress(BusyError), self._file.write(_SWEEP_PATIENCE) as session:
-            for name in orphans - catalog.collection_ids(session):
-                _remove(files[name])
+        with contextlib.suppress(BusyError, OSError), Hold(self._folder).removing():
+            # Another process may be creating its collection's file right now; under the write lock none is.
+            with self._file.write(_SWEEP_PATIENCE) as session:
+                owned = set(catalog.arenas(session).values())
+            for name in orphans - owned:
+                compaction.remove(files[name])
 
     # -- tenants and databases ----------------------------------------------------------------------------------
 
@@ -178,7 +184,7 @@ class LocalEngine:
         with self._file.write() as session:
             row = _named(session, name, tenant, database)
             catalog.delete_collection(session, row)
-        self._forget([row.info.id])
+        self._forget({row.info.id: row.arena})
 
     # -- records ------------------------------------------------------------------------------------------------
 
@@ -186,15 +192,18 @@ class LocalEngine:
         """Add, update or upsert records: all of them or none."""
         with self._file.write() as session:
             row = catalog.get_collection(session, request.collection)
-            log.write(session, row, request, lambda row: self._state(session, row).arena(row), sync=self._sync)
+            log.write(session, row, request, lambda row: self._state(session, row).vectors(row).arena, sync=self._sync)
 
     def delete(self, request: DeleteRecords) -> int:
-        """Delete records; return how many there were."""
+        """Delete records, and erase them if the request says so; return how many there were."""
         with self._file.write() as session:
             row = catalog.get_collection(session, request.collection)
             ordinals = Reader(session, row, self._state(session, row)).select(request)
             log.delete(session, row, ordinals)
-            return len(ordinals)
+        if request.erase:
+            patience = self._settings.busy_timeout
+            compaction.erase(self._file, request.collection, len(ordinals), patience, sync=self._sync)
+        return len(ordinals)
 
     def get(self, request: GetRecords) -> RecordBatch:
         """Return records."""
@@ -214,6 +223,32 @@ class LocalEngine:
     def scan(self, request: ScanRecords) -> ScanReply:
         """Return the next records of a walk: those that were there when it began and match when it reaches them."""
         return self._ask(request.collection, lambda reader: reader.scan(request))
+
+    # -- the folder ---------------------------------------------------------------------------------------------
+
+    def backup(self, target: Path) -> CopyReport:
+        """Make or renew the backup in the folder `target`."""
+        return self._tidied(backup.backup(self._file, target))
+
+    def snapshot(self, target: Path) -> CopyReport:
+        """Write all there is into a new file."""
+        return self._tidied(snapshot.snapshot(self._file, target))
+
+    def vacuum(self) -> VacuumReport:
+        """Leave no byte of what was deleted or replaced, and give the space back."""
+        self._file.check_writable()
+        self._sweep()
+        return compaction.vacuum(self._file, self._settings.busy_timeout, sync=self._sync)
+
+    def restore(self, target: Path) -> CopyReport:
+        """Make a database of its own, in the folder `target`, of the backup or the snapshot that this is."""
+        return backup.restore(self._file, target)
+
+    def _tidied(self, report: CopyReport) -> CopyReport:
+        """Remove what others deleted while this was being copied."""
+        if not self._file.read_only:
+            self._sweep()
+        return report
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 
@@ -252,16 +287,18 @@ class LocalEngine:
         """Answer a question from one snapshot."""
         for _ in range(_STALE_TRIES):
             try:
+                row = None
                 with self._file.read() as session:
                     row = catalog.get_collection(session, collection)
                     return question(Reader(session, row, self._state(session, row)))
             except StaleSnapshotError:
                 continue  # another thread is ahead; the next snapshot is at least as new as its
             except CorruptError:
-                # Was it deleted while we read? Then that is the error to report.
+                # Was it deleted while we read? Then that is the error to report. Were its vectors moved?
                 self._file.check_in_place()
-                self.get_collection_by_id(collection)
-                raise
+                current = self._look(lambda session: catalog.get_collection(session, collection))
+                if row is None or current.arena == row.arena:
+                    raise
         with self._states_lock:  # no snapshot can be behind for so long: the state itself is wrong
             self._states.pop(collection, None)
         return self._ask(collection, question)
@@ -285,14 +322,19 @@ class LocalEngine:
             for collection in [known for known in self._states if str(known) not in existing]:
                 del self._states[collection]
 
-    def _forget(self, collections: list[UUID]) -> None:
-        """Drop what this process keeps of deleted collections, and their vectors."""
+    def _forget(self, collections: dict[UUID, str]) -> None:
+        """Drop what this process keeps of deleted collections, and their arenas, which are given by their names.
+
+        What a backup holds on to is left to the next who opens the folder.
+        """
         for collection in collections:
             with self._states_lock:
                 state = self._states.pop(collection, None)
             if state is not None:
                 state.close()
-            _remove(arena_path(self._folder, collection))
+        with contextlib.suppress(BusyError, OSError), Hold(self._folder).removing():
+            for arena in collections.values():
+                compaction.remove(arena_path(self._folder, arena))
 
 
 def _named(session: Session, name: str, tenant: str, database: str) -> CollectionRow:
@@ -300,9 +342,3 @@ def _named(session: Session, name: str, tenant: str, database: str) -> Collectio
     if row is None:
         raise NotFoundError(f"Collection [{name}] does not exist in database [{database}] of tenant [{tenant}]")
     return row
-
-
-def _remove(path: Path) -> None:
-    # Windows refuses while another process has the file open; the next process that opens the folder removes it.
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Folders whose names are on the disk: a new file is durable only when the folder that names it is."""
+"""Getting files and folders onto the disk: a new file is durable only when the folder that names it is."""
 
 from __future__ import annotations
 
@@ -24,3 +24,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Bring what was written to a file to the disk."""
+    with path.open("r+b") as file:
+        sync_data(file.fileno())
+
+
+def sync_data(file: int) -> None:
+    """Bring what was written to an open file to the disk, with its size but perhaps without its dates."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(file)
+    else:
+        os.fsync(file)

@@ -227,6 +227,21 @@ def delete(session: Session, row: CollectionRow, ordinals: Ordinals) -> None:
     _log(session, replace(row, records=row.records - len(ordinals)), ordinals)
 
 
+def move(session: Session, row: CollectionRow, living: NDArray[np.int64], arena: str) -> None:
+    """Say that the vectors of the slots `living`, ascending, are now the first ones of another arena.
+
+    The change log loses its entries, and its head moves on: whatever was derived begins anew, however far it had come.
+    """
+    base = row.first_key
+    ordinals, places = slots(session, row, None)
+    places = np.searchsorted(living, places)
+    pairs = zip(places.tolist(), (ordinals + base).tolist(), strict=True)
+    session.executemany("UPDATE records SET slot=? WHERE key=?", pairs)
+    session.execute("DELETE FROM changes WHERE collection=?", (row.key,))
+    info = replace(row.info, head=row.info.head + 1)
+    catalog.save_progress(session, replace(row, info=info, next_slot=len(living), arena=arena))
+
+
 def _with_dimension(row: CollectionRow, vectors: Matrix) -> CollectionRow:
     return row if row.info.dimension is not None else replace(row, info=replace(row.info, dimension=vectors.shape[1]))
 

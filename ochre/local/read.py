@@ -133,7 +133,7 @@ class Reader:
         return self._arena()[np.array(slots, np.int64)]
 
     def _arena(self) -> Matrix:
-        return self._state.arena(self._row).rows(self._row.next_slot)
+        return self._state.vectors(self._row).arena.rows(self._row.next_slot)
 
     # -- querying -----------------------------------------------------------------------------------------------
 
@@ -168,10 +168,11 @@ class Reader:
     def _nearest(
         self, view: View, candidates: Positions, request: QueryRecords
     ) -> list[tuple[Ordinals, NDArray[np.float32]]]:
-        arena = self._arena()
-        lengths = self._state.exact.extend(arena)
+        vectors = self._state.vectors(self._row)
+        arena = vectors.arena.rows(self._row.next_slot)
+        lengths = vectors.exact.extend(arena)
         slots = view.roster.slots[candidates]
-        found = self._state.exact.nearest(arena, lengths, slots, request.vectors, request.n_results)
+        found = vectors.exact.nearest(arena, lengths, slots, request.vectors, request.n_results)
         ordinals = view.roster.ordinals[candidates]
         results = [(ordinals[chosen], distances) for chosen, distances in found]
         if request.max_distance is not None:

@@ -87,27 +87,36 @@ class ReadOnlyDatabase(Database):
         Raises:
             StaleSnapshotError: somebody began to write in a way that this session could not follow; read again.
         """
-        began, session = self._situation(), None
+        with self._followed(), super().read() as session:
+            yield session
+
+    def copy_into(self, path: Path) -> None:
+        """Write a committed state into a new SQLite file; raises as `read`."""
+        with self._followed():
+            super().copy_into(path)
+
+    @contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Make sure that nobody began to write meanwhile, unless a session can follow that."""
+        began = self._situation()
         try:
-            with super().read() as session:
-                yield session
+            yield
         except Exception as error:
-            if self._overtaken(began, session):
+            if self._overtaken(began):
                 raise StaleSnapshotError from error
             raise
-        if self._overtaken(began, session):
+        if self._overtaken(began):
             raise StaleSnapshotError
 
-    def _overtaken(self, began: Situation, session: Session | None) -> bool:
-        if isinstance(session, ReadOnlySession):
-            began = session.situation
+    def _overtaken(self, began: Situation) -> bool:
         return began is not Situation.LIVE and began is not self._situation()
 
     def borrow(self) -> Session:
         """Lend a session without a transaction; `give_back` must follow."""
         while True:
             session = super().borrow()
-            if not self._overtaken(Situation.LIVE, session):
+            assert isinstance(session, ReadOnlySession)
+            if not self._overtaken(session.situation):
                 return session
             session.connection.close(force=True)
             self._leave()
@@ -120,9 +129,13 @@ class ReadOnlyDatabase(Database):
             ReadOnlyError: always.
         """
         del patience
+        self.check_writable()
+        yield
+
+    def check_writable(self) -> NoReturn:
+        """Refuse."""
         what = "a snapshot, which is never written" if self._is_snapshot else "open with mode='r'"
         raise ReadOnlyError(f"{self.folder} is {what}: nothing was changed; to write, open a folder without mode='r'")
-        yield
 
     def make_way(self) -> None:
         """Close the sessions that are not in use: this process is about to open the file for writing.
@@ -192,14 +205,27 @@ class ReadOnlyDatabase(Database):
         connection = self._open(situation)
         session = ReadOnlySession(connection, self._settings.busy_timeout, situation)
         try:
+            self._check(connection)
             connection.execute(f"PRAGMA cache_size=-{cache_kib}")
             connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute("PRAGMA query_only=ON")
-            schema.check(connection, self.folder)
         except BaseException:
             connection.close()
             raise
         return session
+
+    def _check(self, connection: apsw.Connection) -> None:
+        if not self._is_snapshot:
+            schema.check(connection, self.folder)
+            return
+        try:
+            known = schema.version(connection, self.folder)
+        except apsw.NotADBError:
+            known = 0
+        if not known:
+            raise StorageError(
+                f"the file {self.folder} cannot be used, since it is no snapshot: name a folder, or a file that "
+                "`ochre snapshot` made"
+            )
 
     def _open(self, situation: Situation) -> apsw.Connection:
         if situation is Situation.ASIDE:

@@ -42,6 +42,7 @@ CREATE TABLE collections (
   configuration TEXT NOT NULL,
   schema TEXT NOT NULL,
   dimension INTEGER,
+  arena TEXT NOT NULL,
   next_ordinal INTEGER NOT NULL DEFAULT 0,
   next_slot INTEGER NOT NULL DEFAULT 0,
   records INTEGER NOT NULL DEFAULT 0,
@@ -83,11 +84,11 @@ def ensure(connection: apsw.Connection, folder: Path) -> None:
         FormatVersionError: the file was written by a later release, or by another program.
         CorruptError: the file is new, and the folder holds vectors of a database that is gone.
     """
-    if _version(connection, folder) == FORMAT_VERSION:
+    if version(connection, folder) == FORMAT_VERSION:
         return
     try:
         connection.execute("BEGIN IMMEDIATE")
-        if _version(connection, folder) != FORMAT_VERSION:  # no other process was faster
+        if version(connection, folder) != FORMAT_VERSION:  # no other process was faster
             _check_deserted(folder)
             connection.execute(_TABLES)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -108,7 +109,7 @@ def check(connection: apsw.Connection, folder: Path) -> None:
         FormatVersionError: the file was written by a later release, or by another program.
         StorageError: it has no tables yet.
     """
-    if not _version(connection, folder):
+    if not version(connection, folder):
         raise StorageError(f"the database at {folder} is empty: open it without mode='r' first")
 
 
@@ -121,16 +122,21 @@ def _check_deserted(folder: Path) -> None:
         )
 
 
-def _version(connection: apsw.Connection, folder: Path) -> int:
+def version(connection: apsw.Connection, folder: Path) -> int:
+    """Return the version of the format of a file, 0 for one that is empty.
+
+    Raises:
+        FormatVersionError: a later release wrote it, or another program.
+    """
     # In one statement: between two of them another process might create the tables.
-    application, version, tables = connection.execute(_IDENTITY).get
-    if not application and not version and not tables:
+    application, number, tables = connection.execute(_IDENTITY).get
+    if not application and not number and not tables:
         return 0
     if application != APPLICATION_ID:
         raise FormatVersionError(f"ochre.sqlite3 in {folder} was written by another program; choose another folder")
-    if version > FORMAT_VERSION:
+    if number > FORMAT_VERSION:
         raise FormatVersionError(
-            f"the database at {folder} has format {version}, this release reads formats up to {FORMAT_VERSION}; "
+            f"the database at {folder} has format {number}, this release reads formats up to {FORMAT_VERSION}; "
             "install a newer release of ochre"
         )
-    return int(version)
+    return int(number)

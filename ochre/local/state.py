@@ -46,6 +46,14 @@ class View:
         self.order = order
 
 
+class Vectors:
+    """One arena, and what this process has worked out about its rows."""
+
+    def __init__(self, arena: Arena, exact: Exact) -> None:
+        self.arena = arena
+        self.exact = exact
+
+
 class CollectionState:
     """The derived state of one collection."""
 
@@ -56,17 +64,27 @@ class CollectionState:
         self._roster = Roster.of(np.empty(0, np.int64), np.empty(0, np.int64))
         self._columns = Columns()
         self._indexes: list[DerivedIndex] = [self._columns]
-        self._arena: Arena | None = None
-        self.exact = Exact(row.info.configuration.space)
+        self._vectors: Vectors | None = None
+        self._vectors_head = 0
+        self._space = row.info.configuration.space
 
-    def arena(self, row: CollectionRow) -> Arena:
-        """Return the collection's arena; its dimension must be known."""
+    def vectors(self, row: CollectionRow) -> Vectors:
+        """Return the collection's vectors, as its row names them; its dimension must be known.
+
+        Raises:
+            StaleSnapshotError: the row is older than a move of the vectors to another arena.
+        """
         assert row.info.dimension is not None
         with self._lock:
-            if self._arena is None or self._arena.dimension != row.info.dimension:
-                # A dimension can change only while no row is committed: a first write that was rolled back.
-                self._arena = Arena(self._folder, row.info.id, row.info.dimension)
-            return self._arena
+            known = self._vectors
+            # A dimension can change only while no row is committed: a first write that was rolled back.
+            if known is None or (known.arena.name, known.arena.dimension) != (row.arena, row.info.dimension):
+                if row.info.head < self._vectors_head:
+                    raise StaleSnapshotError
+                arena = Arena(self._folder, row.info.id, row.info.dimension, row.arena)
+                known = self._vectors = Vectors(arena, Exact(self._space))
+                self._vectors_head = row.info.head
+            return known
 
     def view(
         self, session: Session, row: CollectionRow, filter_: Filter | None = None, order_by: Iterable[OrderKey] = ()
@@ -89,9 +107,9 @@ class CollectionState:
     def close(self) -> None:
         """Release the arena's handles."""
         with self._lock:
-            if self._arena is not None:
-                self._arena.close()
-                self._arena = None
+            if self._vectors is not None:
+                self._vectors.arena.close()
+                self._vectors = None
 
     def _catch_up(self, session: Session, row: CollectionRow, source: _SnapshotSource) -> None:
         head = row.info.head

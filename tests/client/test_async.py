@@ -170,6 +170,17 @@ def test_clients_opened_to_read_refuse_to_write(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_client_makes_a_backup(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ochre.AsyncClient(tmp_path / "db") as client:
+            await client.create_collection("things")
+            assert (await client.backup(tmp_path / "backup")).collections == 1
+            assert (await client.snapshot(tmp_path / "x.ochre")).collections == 1
+            assert (await client.vacuum()).after > 0
+
+    asyncio.run(main())
+
+
 def test_an_admin_client_opens_a_folder_of_its_own(tmp_path: Path) -> None:
     async def main() -> None:
         async with ochre.AsyncAdminClient(tmp_path) as admin:

@@ -83,6 +83,48 @@ def test_an_admin_client_opened_to_read_refuses_to_write(tmp_path: Path) -> None
             admin.create_tenant("more")
 
 
+def test_a_client_makes_a_backup(tmp_path: Path) -> None:
+    with ochre.PersistentClient(tmp_path / "db") as client:
+        fill(client.create_collection("things", embedding_function=None))
+        report = client.backup(str(tmp_path / "backup"))
+        assert (report.collections, report.records) == (1, 10)
+        before = everything(client.get_collection("things"))
+    with ochre.PersistentClient(tmp_path / "backup", mode="r") as client:
+        assert everything(client.get_collection("things")) == before
+
+
+def test_a_snapshot_is_opened_to_be_read_by_its_name(tmp_path: Path) -> None:
+    with ochre.PersistentClient(tmp_path / "db") as client:
+        fill(client.create_collection("things", embedding_function=None))
+        client.snapshot(tmp_path / "x.ochre")
+        before = everything(client.get_collection("things"))
+    with ochre.Client(tmp_path / "x.ochre") as client:
+        assert everything(client.get_collection("things")) == before
+        with pytest.raises(ReadOnlyError):
+            client.create_collection("more")
+
+
+def test_a_client_erases_and_vacuums(tmp_path: Path) -> None:
+    with ochre.PersistentClient(tmp_path / "db") as client:
+        collection = client.create_collection("things", embedding_function=None)
+        collection.add(ids=["a", "b"], embeddings=[[1.0], [2.0]], documents=["Sesame-one", "Sesame-two"])
+        assert collection.delete(ids=["a"], erase=True) == {"deleted": 1}
+        collection.delete(ids=["b"])
+        content = b"".join(path.read_bytes() for path in (tmp_path / "db").rglob("*") if path.is_file())
+        assert b"Sesame-one" not in content
+        assert b"Sesame-two" in content
+        report = client.vacuum()
+        content = b"".join(path.read_bytes() for path in (tmp_path / "db").rglob("*") if path.is_file())
+        assert b"Sesame-two" not in content
+        assert report.before > report.after
+
+
+@pytest.mark.parametrize("path", [3, None, b"bytes", "", "a\0b"])
+def test_a_path_that_is_none_is_refused(client: ClientType, path: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="path is"):
+        client.backup(path)
+
+
 def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="mode is 'rw': expected 'w', to read and write, or 'r'"):
         ochre.PersistentClient(tmp_path, mode="rw")

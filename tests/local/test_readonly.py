@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ochre.errors import ClosedError, FormatVersionError, ReadOnlyError, StorageError
-from ochre.local import readonly
+from ochre.local import backup, readonly
 from ochre.local.database import Database
 from ochre.local.engine import LocalEngine
 from ochre.local.readonly import Situation
@@ -241,6 +241,37 @@ def test_damage_seen_by_an_overtaken_read_is_no_damage(
 
     assert reader._look(ask) == 10
     assert tries == [Situation.FROZEN, Situation.LIVE]
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [(LocalEngine.snapshot, (Database, "copy_into")), (LocalEngine.backup, (backup._Copy, "_copy_sqlite"))],
+)
+def test_a_copy_during_which_others_begin_to_write_is_made_anew(
+    folder: Path,
+    collection: Any,
+    reader: LocalEngine,
+    run_script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Any,
+    part: Any,
+) -> None:
+    copy, tries = getattr(*part), []
+
+    def meanwhile(*arguments: Any) -> Any:
+        if not tries:
+            writer = Writer(run_script, folder, collection)
+            writer.add(10)
+            writer.kill()
+        tries.append(arguments)
+        return copy(*arguments)
+
+    monkeypatch.setattr(*part, meanwhile)
+    make(reader, folder.with_name("copy"))
+    assert len(tries) == 2
+    made = LocalEngine.open(folder.with_name("copy"), mode="r")
+    assert ids(made, collection) == numbered(10)
+    made.close()
 
 
 def test_reading_a_live_folder_writes_nothing(folder: Path, collection: Any, run_script: Script) -> None:
