@@ -10,6 +10,7 @@
     ├── NotFoundError                          the collection, database, tenant or id is not there
     ├── AlreadyExistsError                     the name is taken
     ├── ForbiddenError                         the operation is switched off by a setting
+    │   └── ReadOnlyError                      the client was opened to read only, or what it opened is a snapshot
     ├── UnsupportedError (NotImplementedError) the engine does not have this operation
     │   └── TransactionsNotSupportedError      conditional transactions, which this server does not have
     ├── ClosedError (RuntimeError)             the client was closed
@@ -26,6 +27,7 @@
         ├── BusyError                          another process held the write lock for too long
         ├── CorruptError                       stored bytes are not what was written
         ├── FormatVersionError                 the folder was written by a newer release
+        ├── NetworkFolderError                 the folder is on a network file system
         └── StorageFullError                   the disk or the quota is full; nothing was written
 
 Each class has a `code` (stable, for programs), a `wire_name` (what Chroma's HTTP protocol calls it) and an HTTP
@@ -134,6 +136,12 @@ class ForbiddenError(OchreError, ValueError):
     code = "forbidden"
     wire_name = "ChromaError"
     status = 403
+
+
+class ReadOnlyError(ForbiddenError):
+    """A write through a client that was opened with `mode="r"`, or of a snapshot."""
+
+    code = "read_only"
 
 
 class UnsupportedError(OchreError, NotImplementedError):
@@ -250,6 +258,12 @@ class FormatVersionError(StorageError):
 
     code = "format_version"
     wire_name = "VersionMismatchError"
+
+
+class NetworkFolderError(StorageError):
+    """The folder is on a network file system, where writers on several machines would damage it."""
+
+    code = "network_folder"
 
 
 class StorageFullError(StorageError):

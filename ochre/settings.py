@@ -7,6 +7,9 @@ from typing import Literal
 
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 
+Mode = Literal["w", "r"]
+"""How a folder is opened: to read and write, or to read only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -21,6 +24,8 @@ class Settings:
             are fewer where the system allows a process few open files.
         background_indexing: whether this client builds vector indexes in a thread of its own (true). Of all processes
             on a folder one does it at a time; one that only looks something up may leave it to the others.
+        allow_network_folder: whether a folder on a network file system is opened to write (false); that is safe only
+            while a single machine uses it, and the file system keeps locks and syncs when asked to.
     """
 
     allow_reset: bool = False
@@ -28,9 +33,10 @@ class Settings:
     busy_timeout: float = 60.0
     max_open_collections: int = 256
     background_indexing: bool = True
+    allow_network_folder: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("allow_reset", "background_indexing"):
+        for name in ("allow_reset", "background_indexing", "allow_network_folder"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidTypeError(f"{name} is {getattr(self, name)!r}: expected True or False")
         if self.synchronous not in ("full", "normal", "off"):

@@ -24,7 +24,7 @@ SUBSTITUTIONS: list[tuple[str, str]] = [
     (r"\baclose\b", "close"),
     (r"\bAsyncIterator\b", "Iterator"),
     (r"\b_async\b", "_sync"),
-    (r"\bAsync(Client|Collection|AdminClient|Engine|Server|RemoteEngine|Transport)\b", r"\1"),
+    (r"\bAsync(Client|Collection|AdminClient|Engine|Server|Folder|RemoteEngine|Transport)\b", r"\1"),
     (r"\basynchronous\b", "synchronous"),
     (r"any number of tasks of one event loop", "any number of threads"),
     (r"[;:] the source of the synchronous ones?", ""),

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ochre.cli import check, keys, migrate, model, serve
+from ochre.cli import check, copies, keys, migrate, model, serve
 from ochre.cli.output import complain, say
 from ochre.errors import OchreError
 from ochre.version import __version__
@@ -26,6 +26,10 @@ app.command("run")(serve.with_options(serve.run))
 app.command()(check.check)
 app.command()(check.repair)
 app.command("migrate-chroma")(migrate.migrate_chroma)
+app.command()(copies.backup)
+app.command()(copies.restore)
+app.command()(copies.snapshot)
+app.command()(copies.vacuum)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
 

@@ -64,7 +64,9 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
     keys = KeyStore(folder)
     locked = settings.asks_for_keys(keys_exist=keys.exists())
     authenticator = Authenticator(None if settings.auth == "off" else keys, open_until_first_key=not locked)
-    engine = open_engine(folder, Settings(settings.allow_reset, settings.synchronous, settings.busy_timeout))
+    names = ("allow_reset", "synchronous", "busy_timeout", "allow_network_folder")
+    chosen = Settings(**{name: getattr(settings, name) for name in names})
+    engine = open_engine(folder, chosen, "r" if settings.read_only else "w")
     if check_only:
         engine.close()
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -121,6 +123,16 @@ def parse_schema_argument(value: Any) -> Mapping[str, Any] | None:
             f"Expected schema to be a dict such as {{'defaults': {{...}}, 'keys': {{...}}}}, got {preview(value)}"
         )
     return value
+
+
+def parse_path(value: object) -> Path:
+    """Return the file or folder that a user names, as an absolute path."""
+    if not isinstance(value, str | PathLike):
+        raise InvalidTypeError(f"path is {preview(value)}: expected a str or a Path")
+    text = fspath(value)
+    if isinstance(text, bytes) or not text or "\0" in text:
+        raise InvalidArgumentError(f"path is {preview(value)}: expected the name of a file or a folder")
+    return Path(text).expanduser().absolute()
 
 
 def parse_batch_size(value: object) -> int:

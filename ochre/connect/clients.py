@@ -20,6 +20,7 @@ from ochre.connect.engines import (
     parse_settings,
 )
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
+from ochre.settings import Mode
 
 
 def PersistentClient(  # noqa: N802  (Chroma's name)
@@ -27,22 +28,27 @@ def PersistentClient(  # noqa: N802  (Chroma's name)
     settings: Any = None,
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
+    *,
+    mode: Mode = "w",
 ) -> ClientOf:
     """Open the database in a folder, creating it if it is not there.
 
     Any number of clients, threads and processes may have the folder open at once.
 
     Args:
-        path: the folder.
+        path: the folder; or a snapshot, which is always opened to be read.
         settings: see `Settings`; the defaults suit nearly everyone.
         tenant: a tenant that exists.
         database: one of its databases.
+        mode: `w` to read and write; `r` to read only: then nothing at all is written, the folder must be there, it may
+            be on a read-only medium, and others may write to it meanwhile.
 
     Raises:
         StorageError: the folder cannot be made or read. NotFoundError: the tenant or the database does not exist.
+        ReadOnlyError, from every write: opened with `r`.
     """
     chosen = parse_settings(settings)
-    engine = open_engine(path, chosen)
+    engine = open_engine(path, chosen, mode)
     with closing_on_error(engine):
         return ClientOf.open(engine, chosen, tenant, database)
 
@@ -64,8 +70,10 @@ def Client(  # noqa: N802  (Chroma's name)
     settings: Any = None,
     tenant: str | None = None,
     database: str | None = None,
+    *,
+    mode: Mode = "w",
 ) -> ClientOf:
-    """Open the database at `path`, or a temporary one if there is no path.
+    """Open the database at `path`, or a temporary one if there is no path. `mode` as in `PersistentClient`.
 
     Settings made for Chroma are understood in either place: `is_persistent` and `persist_directory` name the folder
     then, `chroma_api_impl` and its neighbours a server; `allow_reset` means what it says, and the rest has no effect.
@@ -74,7 +82,7 @@ def Client(  # noqa: N802  (Chroma's name)
         path, settings = None, path
     if path is None and names_server(settings):
         return _of_server(ServerAddress.of(settings), tenant, database)
-    engine, chosen = local_engine(path, settings)
+    engine, chosen = local_engine(path, settings, mode)
     with closing_on_error(engine):
         return ClientOf.open(engine, chosen, tenant, database)
 
@@ -122,7 +130,7 @@ def _of_server(address: ServerAddress, tenant: str | None, database: str | None)
 
 
 def AdminClient(  # noqa: N802  (Chroma's name)
-    source: PathLike | ClientOf | Any = "./ochre", settings: Any = None
+    source: PathLike | ClientOf | Any = "./ochre", settings: Any = None, *, mode: Mode = "w"
 ) -> Admin:
     """Manage the tenants and databases of a folder, or of the database that a client has open.
 
@@ -130,6 +138,7 @@ def AdminClient(  # noqa: N802  (Chroma's name)
         source: a folder; settings made for Chroma that name one, or a server; or a client, whose engine is shared then
             and stays open when this client is closed.
         settings: with a folder: see `Settings`.
+        mode: with a folder: as in `PersistentClient`.
 
     Raises:
         InvalidArgumentError: settings without a folder: a temporary database is reached through its client only.
@@ -138,4 +147,4 @@ def AdminClient(  # noqa: N802  (Chroma's name)
         return Admin(source._engine, owns_engine=False)
     if names_server(source):
         return Admin(ServerAddress.of(source).engine())
-    return Admin(lasting_engine(source, settings))
+    return Admin(lasting_engine(source, settings, mode))

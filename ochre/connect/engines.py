@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+from ochre.client.normalize import parse_path
 from ochre.engine import Engine
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 from ochre.local.engine import LocalEngine
-from ochre.settings import Settings
+from ochre.settings import Mode, Settings
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -30,16 +31,19 @@ Verify = Union[bool, PathLike, "SSLContext", None]
 # -- in this process --------------------------------------------------------------------------------------------
 
 
-def open_engine(folder: PathLike, settings: Settings | None = None) -> LocalEngine:
-    """Open the database in a folder, creating it if it is not there.
+def open_engine(path: PathLike, settings: Settings | None = None, mode: Mode = "w") -> LocalEngine:
+    """Open the database in a folder, creating it if it is not there and `mode` is not `r`; or a snapshot, to read.
 
     Raises:
         StorageError: the folder cannot be made or read.
     """
-    return LocalEngine.open(_folder(folder), settings or Settings())
+    if mode not in ("w", "r"):
+        raise InvalidArgumentError(f"mode is {mode!r}: expected 'w', to read and write, or 'r', to read only")
+    place = parse_path(path)
+    return LocalEngine.open(place, settings or Settings(), "r" if place.is_file() else mode)
 
 
-def local_engine(path: PathLike | None, settings: Any) -> tuple[LocalEngine, Settings]:
+def local_engine(path: PathLike | None, settings: Any, mode: Mode = "w") -> tuple[LocalEngine, Settings]:
     """Open the database at `path`, or the one that settings made for Chroma name, or a temporary one.
 
     Returns:
@@ -50,12 +54,14 @@ def local_engine(path: PathLike | None, settings: Any) -> tuple[LocalEngine, Set
     folder = folder_of(settings) if path is None else path
     if folder is not None:
         chosen = parse_settings(settings)
-        return open_engine(folder, chosen), chosen
-    chosen = replace(parse_settings(settings), synchronous="off")
+        return open_engine(folder, chosen, mode), chosen
+    if mode != "w":
+        raise InvalidArgumentError(f"mode is {mode!r} and there is no path: a temporary database is new and empty")
+    chosen = replace(parse_settings(settings), synchronous="off", allow_network_folder=True)  # nobody else uses it
     return TemporaryEngine.make(chosen), chosen
 
 
-def lasting_engine(source: Any, settings: Any) -> LocalEngine:
+def lasting_engine(source: Any, settings: Any, mode: Mode = "w") -> LocalEngine:
     """Open the database in a folder, or in the one that settings made for Chroma name.
 
     Raises:
@@ -68,7 +74,7 @@ def lasting_engine(source: Any, settings: Any) -> LocalEngine:
                 f"source is {source!r}, which names no folder: pass a folder, or the client whose database is meant"
             )
         source, settings = folder, source
-    return open_engine(source, parse_settings(settings))
+    return open_engine(source, parse_settings(settings), mode)
 
 
 class TemporaryEngine(LocalEngine):
@@ -105,15 +111,6 @@ def closing_on_error(engine: Engine) -> Iterator[None]:
     except BaseException:
         engine.close()
         raise
-
-
-def _folder(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidTypeError(f"path is {path!r}: expected a folder, as a str or a Path")
-    text = os.fspath(path)
-    if isinstance(text, bytes) or not text or "\0" in text:
-        raise InvalidArgumentError(f"path is {path!r}: expected the name of a folder")
-    return Path(text).expanduser().absolute()
 
 
 # -- on a server ------------------------------------------------------------------------------------------------

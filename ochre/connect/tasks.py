@@ -21,7 +21,7 @@ from ochre.connect.engines import (
 )
 from ochre.engine import AsyncEngine
 from ochre.engine.threads import ThreadedEngine
-from ochre.settings import Settings
+from ochre.settings import Mode, Settings
 
 Opened = TypeVar("Opened", bound=ClientOf | AdminOf)
 
@@ -52,6 +52,8 @@ def AsyncClient(  # noqa: N802  (named as what it opens)
     settings: Any = None,
     tenant: str | None = None,
     database: str | None = None,
+    *,
+    mode: Mode = "w",
 ) -> Opening[ClientOf]:
     """Open the database at `path`, or a temporary one, for the tasks of an event loop.
 
@@ -64,7 +66,7 @@ def AsyncClient(  # noqa: N802  (named as what it opens)
     async def start() -> ClientOf:
         if path is None and names_server(settings):
             return await _client(ServerAddress.of(settings).async_engine(), parse_settings(settings), tenant, database)
-        engine, chosen = await asyncio.to_thread(local_engine, path, settings)
+        engine, chosen = await asyncio.to_thread(local_engine, path, settings, mode)
         return await _client(ThreadedEngine(engine), chosen, tenant, database)
 
     return Opening(start)
@@ -97,7 +99,7 @@ def AsyncHttpClient(  # noqa: N802  (Chroma's name)
 
 
 def AsyncAdminClient(  # noqa: N802  (Chroma's name)
-    source: PathLike | ClientOf | Any = "./ochre", settings: Any = None
+    source: PathLike | ClientOf | Any = "./ochre", settings: Any = None, *, mode: Mode = "w"
 ) -> Opening[AdminOf]:
     """Manage the tenants and databases of a folder, or of the database that an asynchronous client has open.
 
@@ -110,7 +112,7 @@ def AsyncAdminClient(  # noqa: N802  (Chroma's name)
             return AdminOf(source._engine, owns_engine=False)
         if names_server(source):
             return AdminOf(ServerAddress.of(source).async_engine())
-        return AdminOf(ThreadedEngine(await asyncio.to_thread(lasting_engine, source, settings)))
+        return AdminOf(ThreadedEngine(await asyncio.to_thread(lasting_engine, source, settings, mode)))
 
     return Opening(start)
 

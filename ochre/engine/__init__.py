@@ -13,7 +13,7 @@ Errors of every operation on a collection: `NotFoundError` when the collection i
 
 from __future__ import annotations
 
-from ochre.engine._async import AsyncEngine, AsyncServer
-from ochre.engine._sync import Engine, Server
+from ochre.engine._async import AsyncEngine, AsyncFolder, AsyncServer
+from ochre.engine._sync import Engine, Folder, Server
 
-__all__ = ["AsyncEngine", "AsyncServer", "Engine", "Server"]
+__all__ = ["AsyncEngine", "AsyncFolder", "AsyncServer", "Engine", "Folder", "Server"]

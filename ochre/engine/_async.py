@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from ochre.model.requests import (
     UserIdentity,
     WriteRecords,
 )
+from ochre.model.upkeep import CopyReport, VacuumReport
 
 
 class AsyncEngine(Protocol):
@@ -83,7 +85,11 @@ class AsyncEngine(Protocol):
         """
 
     async def delete(self, request: DeleteRecords) -> int:
-        """Delete records; return how many there were."""
+        """Delete records, and erase them if the request says so; return how many there were.
+
+        Raises:
+            BusyError: with `erase`: they are deleted, but not erased yet.
+        """
 
     async def get(self, request: GetRecords) -> RecordBatch:
         """Return records."""
@@ -131,3 +137,17 @@ class AsyncServer(Protocol):
 
     async def identity(self) -> UserIdentity:
         """Return who the server takes the caller for."""
+
+
+@runtime_checkable
+class AsyncFolder(Protocol):
+    """What an engine may have besides when it keeps a folder: copies of it, and its upkeep."""
+
+    async def backup(self, target: Path) -> CopyReport:
+        """Make or renew the backup in the folder `target`; raises `InvalidArgumentError` if that is something else."""
+
+    async def snapshot(self, target: Path) -> CopyReport:
+        """Write all there is into a new file; raises `AlreadyExistsError`."""
+
+    async def vacuum(self) -> VacuumReport:
+        """Leave no byte of what was deleted or replaced, and give the space back; raises `BusyError`."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from ochre.model.requests import (
     UserIdentity,
     WriteRecords,
 )
+from ochre.model.upkeep import CopyReport, VacuumReport
 
 
 class Engine(Protocol):
@@ -84,7 +86,11 @@ class Engine(Protocol):
         """
 
     def delete(self, request: DeleteRecords) -> int:
-        """Delete records; return how many there were."""
+        """Delete records, and erase them if the request says so; return how many there were.
+
+        Raises:
+            BusyError: with `erase`: they are deleted, but not erased yet.
+        """
 
     def get(self, request: GetRecords) -> RecordBatch:
         """Return records."""
@@ -132,3 +138,17 @@ class Server(Protocol):
 
     def identity(self) -> UserIdentity:
         """Return who the server takes the caller for."""
+
+
+@runtime_checkable
+class Folder(Protocol):
+    """What an engine may have besides when it keeps a folder: copies of it, and its upkeep."""
+
+    def backup(self, target: Path) -> CopyReport:
+        """Make or renew the backup in the folder `target`; raises `InvalidArgumentError` if that is something else."""
+
+    def snapshot(self, target: Path) -> CopyReport:
+        """Write all there is into a new file; raises `AlreadyExistsError`."""
+
+    def vacuum(self) -> VacuumReport:
+        """Leave no byte of what was deleted or replaced, and give the space back; raises `BusyError`."""

@@ -7,12 +7,13 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from ochre.engine._sync import Engine
-from ochre.errors import ClosedError
-from ochre.model import requests
+from ochre.engine._sync import Engine, Folder
+from ochre.errors import ClosedError, UnsupportedError
+from ochre.model import requests, upkeep
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -122,6 +123,25 @@ class ThreadedEngine:
     async def indexing(self, collection: UUID) -> requests.IndexingStatus:
         """Return how far a collection's vector index has come."""
         return await self._run(self._engine.indexing, collection)
+
+    # -- the folder ---------------------------------------------------------------------------------------------
+
+    async def backup(self, target: Path) -> upkeep.CopyReport:
+        """Make or renew the backup in the folder `target`."""
+        return await self._run(self._folder().backup, target)
+
+    async def snapshot(self, target: Path) -> upkeep.CopyReport:
+        """Write all there is into a new file."""
+        return await self._run(self._folder().snapshot, target)
+
+    async def vacuum(self) -> upkeep.VacuumReport:
+        """Leave no byte of what was deleted or replaced, and give the space back."""
+        return await self._run(self._folder().vacuum)
+
+    def _folder(self) -> Folder:
+        if not isinstance(self._engine, Folder):
+            raise UnsupportedError("this engine keeps no folder that could be copied or vacuumed")
+        return self._engine
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 

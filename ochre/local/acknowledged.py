@@ -35,7 +35,7 @@ class Acknowledged:
         """Return the number of the newest commit that is known to have been acknowledged; 0 if none is."""
         try:
             content = self.path.read_bytes()[: _SLOTS * _SLOT.size]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # of a snapshot, which is a file, there is none
             return 0
         whole = content[: len(content) // _SLOT.size * _SLOT.size]
         return max((number for number, crc in _SLOT.iter_unpack(whole) if crc == _crc(number)), default=0)

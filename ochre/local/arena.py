@@ -37,8 +37,10 @@ _HOLE_BYTES = 256 * 1024 * 1024
 class Arena:
     """The vectors of one collection. Threads may share it; appends come one at a time, under SQLite's write lock."""
 
-    def __init__(self, folder: Path, collection: UUID, dimension: int) -> None:
-        self.path = arena_path(folder, collection)
+    def __init__(self, place: Path, collection: UUID, dimension: int, name: str = "") -> None:
+        """Prepare to use the arena called `name` (by default: as its collection's id) of a folder or a snapshot."""
+        self.name = name or str(collection)
+        self.path, self._start = arena_location(place, self.name)
         self._collection = collection
         self.dimension = dimension
         self._stride = dimension * 4
@@ -54,7 +56,7 @@ class Arena:
             CorruptError: the file lacks some of the first `slot` rows, or is another collection's.
         """
         file = self._open_for_writing(slot, sync=sync)
-        start = HEADER_BYTES + slot * self._stride
+        start = self._start + HEADER_BYTES + slot * self._stride
         self._grow(file, start + vectors.nbytes, vectors.nbytes)
         data = np.ascontiguousarray(vectors, dtype="<f4").data.cast("B")
         for offset in range(0, len(data), _WRITE_BYTES):
@@ -117,14 +119,16 @@ class Arena:
     def _map(self, count: int) -> NDArray[np.float32]:
         try:
             with self.path.open("rb") as file:
-                self._check(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size, count)
+                file.seek(self._start)
+                self._check(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size - self._start, count)
                 view = mapped(file.fileno())
         except FileNotFoundError as error:
             raise CorruptError(
                 f"{self.path} is missing: restore it from a backup; it holds the vectors of a collection"
             ) from error
-        rows = (len(view) - HEADER_BYTES) // self._stride
-        array = np.frombuffer(view, dtype="<f4", count=rows * self.dimension, offset=HEADER_BYTES)
+        first = self._start + HEADER_BYTES
+        rows = (len(view) - first) // self._stride
+        array = np.frombuffer(view, dtype="<f4", count=rows * self.dimension, offset=first)
         return array.reshape(rows, self.dimension).astype(np.float32, copy=False)
 
     def _header(self) -> bytes:
@@ -140,16 +144,33 @@ class Arena:
             )
 
 
-def arena_path(folder: Path, collection: UUID) -> Path:
-    """Return where the vectors of a collection are kept."""
-    return folder / "vectors" / f"{collection}.f32"
+def arena_path(folder: Path, name: str | UUID) -> Path:
+    """Return where a folder has the arena of that name."""
+    return folder / "vectors" / f"{name}.f32"
+
+
+def arena_location(place: Path, name: str) -> tuple[Path, int]:
+    """Return the file that has the arena of that name, of a folder or a snapshot, and the offset at which it begins.
+
+    In a snapshot arenas are named by how many bytes before its end they begin.
+    """
+    if not place.is_file():
+        return arena_path(place, name), 0
+    if not name.isdecimal():
+        raise CorruptError(f"{place} is no snapshot, but the SQLite file of a database: open its folder")
+    return place, place.stat().st_size - int(name)
+
+
+def arena_bytes(dimension: int | None, rows: int) -> int:
+    """Return how long an arena of so many rows is; one without rows has no file."""
+    return HEADER_BYTES + rows * dimension * 4 if dimension is not None and rows else 0
 
 
 def stored_dimension(path: Path) -> int | None:
     """Return the dimension that a file's header tells, None if it begins as no arena does."""
     with path.open("rb") as file:
         magic, version, dimension, owner = _HEADER.unpack(file.read(_HEADER.size))
-    return dimension if (magic, version, str(UUID(bytes=owner))) == (MAGIC, VERSION, path.stem) else None
+    return dimension if (magic, version, str(UUID(bytes=owner))) == (MAGIC, VERSION, path.stem[:36]) else None
 
 
 def write_at(file: int, data: memoryview, offset: int) -> None:

@@ -59,6 +59,9 @@ class Builder(Protocol):
     def pending(self, row: CollectionRow, published: Segment | None) -> int:
         """Return how much of the collection a new segment would cover that the published one does not; 0: no need."""
 
+    def fits(self, session: Session, row: CollectionRow, reflected: CollectionRow) -> bool:
+        """Whether what was built of a collection as `reflected` is of use to it as it is."""
+
     def build(self, job: Job) -> tuple[CollectionRow, Digest]:
         """Write the segment's file and sync it; return the collection as the file reflects it, and its digest.
 
@@ -79,12 +82,17 @@ class GraphBuilder:
         outside = row.next_slot - (0 if published is None else published.slots)
         return outside if outside >= row.info.configuration.hnsw.sync_threshold else 0
 
+    def fits(self, session: Session, row: CollectionRow, reflected: CollectionRow) -> bool:  # noqa: ARG002
+        """Whether the vectors are where they were."""
+        return row.arena == reflected.arena
+
     def build(self, job: Job) -> tuple[CollectionRow, Digest]:
         """Extend the previous index by what came since, or build one."""
         with job.file.read() as session:  # a damaged vector would be found among the wrong neighbours
             row = catalog.get_collection(session, job.row.info.id)
-            arena = job.state.arena(row).rows(row.next_slot)
-            job.state.verified.check(session, row, arena, np.sort(log.slots(session, row, None)[1]))
+            vectors = job.state.vectors(row)
+            arena = vectors.arena.rows(row.next_slot)
+            vectors.verified.check(session, row, arena, np.sort(log.slots(session, row, None)[1]))
         graph.build(
             arena,
             row.info.configuration,
@@ -104,6 +112,10 @@ class _RecordsBuilder:
             return row.next_slot
         written = max(row.next_slot - published.slots, row.info.head - published.sequence)
         return written if written >= SMALLEST else 0
+
+    def fits(self, session: Session, row: CollectionRow, reflected: CollectionRow) -> bool:
+        """Whether the change log still tells what has changed since."""
+        return log.changes_since(session, row, reflected.info.head) is not None
 
 
 class TextBuilder(_RecordsBuilder):

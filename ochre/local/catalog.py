@@ -39,6 +39,7 @@ class CollectionRow:
         next_ordinal, next_slot: the first unused ones.
         records: how many it holds.
         tail: the checksums of its last slots, those that do not fill an extent.
+        arena: the name of the file that holds its vectors; it changes when they are moved to another.
     """
 
     info: CollectionInfo
@@ -47,6 +48,7 @@ class CollectionRow:
     next_slot: int
     records: int
     tail: bytes
+    arena: str
 
     @property
     def first_key(self) -> int:
@@ -61,7 +63,7 @@ class CollectionRow:
 
 _COLUMNS = """
 SELECT c.key, c.id, c.name, d.tenant, d.name, c.metadata, c.configuration, c.schema, c.dimension,
-       c.next_ordinal, c.next_slot, c.records, c.tail, c.head
+       c.next_ordinal, c.next_slot, c.records, c.tail, c.arena, c.head
 FROM collections AS c JOIN databases AS d ON d.key = c.database
 """
 
@@ -110,14 +112,14 @@ def get_database(session: Session, name: str, tenant: str) -> Database:
     return Database(UUID(str(row[0])), name, tenant)
 
 
-def delete_database(session: Session, name: str, tenant: str) -> list[UUID]:
-    """Delete a database and all it holds; return the ids of its collections."""
+def delete_database(session: Session, name: str, tenant: str) -> dict[UUID, str]:
+    """Delete a database and all it holds; return the ids of its collections and the names of their arenas."""
     database = get_database(session, name, tenant)
-    ids = [row.info.id for row in list_collections(session, tenant, name, None, 0)]
-    for collection in ids:
-        delete_collection(session, get_collection(session, collection))
+    rows = list_collections(session, tenant, name, None, 0)
+    for row in rows:
+        delete_collection(session, row)
     session.execute("DELETE FROM databases WHERE id=?", (str(database.id),))
-    return ids
+    return {row.info.id: row.arena for row in rows}
 
 
 def list_databases(session: Session, tenant: str, limit: int | None, offset: int) -> list[Database]:
@@ -151,11 +153,11 @@ def collection_by_key(session: Session, key: int) -> CollectionRow | None:
 
 
 def with_counters(
-    row: CollectionRow, dimension: int | None, ordinal: int, slot: int, records: int, tail: bytes, head: int
+    row: CollectionRow, dimension: int | None, ordinal: int, slot: int, records: int, tail: bytes, arena: str, head: int
 ) -> CollectionRow:
     """Return a collection with other counters, in the order of the table's columns."""
     info = replace(row.info, dimension=dimension, head=head)
-    return CollectionRow(info, row.key, ordinal, slot, records, tail)
+    return CollectionRow(info, row.key, ordinal, slot, records, tail, arena)
 
 
 def find_collection(session: Session, name: str, tenant: str, database: str) -> CollectionRow | None:
@@ -223,7 +225,8 @@ def _insert(session: Session, request: CreateCollection, database: int) -> Colle
 def insert_collection(session: Session, values: tuple[Any, ...]) -> None:
     """Store a collection: key, id, database's key, name, metadata, configuration, schema, as the table has them."""
     session.execute(
-        "INSERT INTO collections (key, id, database, name, metadata, configuration, schema) VALUES (?,?,?,?,?,?,?)",
+        "INSERT INTO collections (key, id, arena, database, name, metadata, configuration, schema) "
+        "VALUES (?1,?2,?2,?3,?4,?5,?6,?7)",
         values,
     )
 
@@ -261,14 +264,24 @@ def missing(session: Session, collections: Iterable[UUID]) -> list[UUID]:
     return [UUID(str(id_)) for (id_,) in session.execute(sql, (ids,))]
 
 
+def all_collections(session: Session) -> list[CollectionRow]:
+    """Return all collections of the folder, by key."""
+    return _select(session, "ORDER BY c.key", ())
+
+
 def collection_ids(session: Session) -> set[str]:
     """Return the ids of all collections of the folder, as text."""
     return {str(id_) for (id_,) in session.execute("SELECT id FROM collections")}
 
 
-def clear(session: Session) -> list[UUID]:
-    """Delete every tenant, database, collection and record; return the ids of the collections."""
-    ids = [UUID(id_) for id_ in collection_ids(session)]
+def arenas(session: Session) -> dict[UUID, str]:
+    """Return the names of the arenas of all collections of the folder, by the collections' ids."""
+    return {UUID(str(id_)): str(arena) for id_, arena in session.execute("SELECT id, arena FROM collections")}
+
+
+def clear(session: Session) -> dict[UUID, str]:
+    """Delete every tenant, database, collection and record; return what `arenas` would have."""
+    ids = arenas(session)
     for table in ("records", "changes", "segments", "extents", "collections", "databases", "tenants"):
         session.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
     session.forget()
@@ -276,10 +289,11 @@ def clear(session: Session) -> list[UUID]:
 
 
 def save_progress(session: Session, row: CollectionRow) -> None:
-    """Store what a write to a collection's records moved on: dimension, counters and head."""
+    """Store what a write to a collection's records moved on: dimension, counters, arena and head."""
     session.execute(
-        "UPDATE collections SET dimension=?, next_ordinal=?, next_slot=?, records=?, tail=?, head=? WHERE key=?",
-        (row.info.dimension, row.next_ordinal, row.next_slot, row.records, row.tail, row.info.head, row.key),
+        "UPDATE collections SET dimension=?, next_ordinal=?, next_slot=?, records=?, tail=?, arena=?, head=? "
+        "WHERE key=?",
+        (row.info.dimension, row.next_ordinal, row.next_slot, row.records, row.tail, row.arena, row.info.head, row.key),
     )
     session.forget()
 
@@ -296,9 +310,8 @@ def _select(session: Session, where: str, bindings: tuple[str | int, ...]) -> li
 
 
 def _row(row: tuple[Any, ...]) -> CollectionRow:
-    key, id_, name, tenant, database, metadata, configuration, schema, dimension, ordinal, slot, records, tail, head = (
-        row
-    )
+    key, id_, name, tenant, database, metadata, configuration, schema, dimension, *counters, tail, arena, head = row
+    ordinal, slot, records = map(int, counters)
     info = CollectionInfo(
         id=UUID(str(id_)),
         name=str(name),
@@ -310,7 +323,7 @@ def _row(row: tuple[Any, ...]) -> CollectionRow:
         dimension=None if dimension is None else int(dimension),
         head=int(head),
     )
-    return CollectionRow(info, int(key), int(ordinal), int(slot), int(records), bytes(tail))
+    return CollectionRow(info, int(key), ordinal, slot, records, bytes(tail), str(arena))
 
 
 # Rows are read again after every commit of anybody; these parts hardly ever change.

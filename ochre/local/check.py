@@ -17,14 +17,13 @@ import msgspec
 import numpy as np
 
 from ochre.errors import CorruptError, NotFoundError, OchreError
-from ochre.local import catalog, extents, pages, schema
+from ochre.local import archive, catalog, extents, pages, schema, segments
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
 from ochre.local.checksums import BYTES
 from ochre.local.database import FILE_NAME
 from ochre.local.faults import translated
-from ochre.local.log import RETAINED_CHANGES
 from ochre.local.salvage import DAMAGE, RECORDS, Gap, names_by_key, rows_around_damage
 from ochre.local.session import Session
 
@@ -37,7 +36,7 @@ class Finding:
     """One thing that is not as it was written.
 
     Attributes:
-        kind: `file`, `page`, `catalog`, `record`, `vector` or `log`.
+        kind: `file`, `page`, `catalog`, `record`, `vector`, `log` or `segment`.
         message: what is wrong with it.
         collection: the id of the collection it belongs to, None for what belongs to none.
         name: the name of that collection.
@@ -146,7 +145,7 @@ class _Check:
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
-        self._session.collections.clear()
+        self._session.forget()
         self._session.execute("BEGIN")
         try:
             yield
@@ -248,7 +247,7 @@ class _Check:
         return [key for (key,) in found]
 
     def changes(self, row: CollectionRow) -> None:
-        """Look at the change log: without gaps, up to the head, far enough back."""
+        """Look at the change log: it has no gaps, and ends with the newest change, unless its entries were dropped."""
         expected = None
         sql = "SELECT sequence, first, last FROM changes WHERE collection=? ORDER BY sequence"
         found = list[tuple[Any, ...]](self._session.execute(sql, (row.key,)))
@@ -256,16 +255,15 @@ class _Check:
             if sequence != (expected or sequence) or not 0 <= first <= last < row.next_ordinal:
                 self._find("log", f"entry {sequence} of the change log does not follow from the one before it", row)
             expected = sequence + 1
-        head = found[-1][0] if found else 0
-        if head != row.info.head or (found and found[0][0] > max(1, head - RETAINED_CHANGES + 1)):
-            self._find("log", f"the change log does not reach from its beginning to change {row.info.head}", row)
+        if found and found[-1][0] != row.info.head:
+            self._find("log", f"the change log ends with change {found[-1][0]}, not {row.info.head}", row)
 
     def vectors(self, row: CollectionRow) -> None:
         """Compare every vector with its checksum."""
         self._count_checksums(row)
         if row.info.dimension is None or not row.next_slot:
             return
-        arena = Arena(self._folder, row.info.id, row.info.dimension)
+        arena = Arena(self._folder, row.info.id, row.info.dimension, row.arena)
         try:
             rows = arena.rows(row.next_slot)
             for _, bad in extents.differing(self._session, row, rows, np.arange(row.next_slot)):
@@ -288,18 +286,33 @@ class _Check:
         if (count, length, len(row.tail)) != (full, full * extents.SPAN * BYTES, started * BYTES):
             self._find("vector", f"the checksums are not those of {row.next_slot} vectors", row)
 
+    def segments(self, row: CollectionRow) -> None:
+        """Compare the files made from the rest with their checksums: what is wrong with them goes away by itself."""
+        for segment in segments.published(self._session, row).values():
+            path = segments.path_of(self._folder, row, segment)
+            try:
+                archive.verify(path, segment.digest)
+            except (CorruptError, OSError) as error:
+                note = f"{segment.name} cannot be used and will be built anew ({error})"
+                self._report.notes.append(Finding("segment", note, str(row.info.id), row.info.name))
+
     # -- files without an owner ---------------------------------------------------------------------------------
 
     def _orphans(self) -> None:
         with self._snapshot():
-            known = catalog.collection_ids(self._session)
+            known = set(catalog.arenas(self._session).values())
             for path in sorted((self._folder / "vectors").glob("*.f32")):
                 if path.stem not in known:
                     self._report.notes.append(Finding("file", f"{path.name} holds vectors of no collection"))
 
 
-_STEPS: tuple[Callable[[_Check, CollectionRow], None], ...] = (_Check.records, _Check.changes, _Check.vectors)
-"""What is looked at in each collection, within one snapshot; derived files are one more step."""
+_STEPS: tuple[Callable[[_Check, CollectionRow], None], ...] = (
+    _Check.records,
+    _Check.changes,
+    _Check.vectors,
+    _Check.segments,
+)
+"""What is looked at in each collection, within one snapshot."""
 
 
 def _faults(row: CollectionRow, record: tuple[Any, ...]) -> Iterator[str]:

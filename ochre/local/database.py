@@ -21,6 +21,7 @@ from ochre.local import pages, schema
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.faults import damaged, translated
 from ochre.local.folders import make_folder
+from ochre.local.network import check_local
 from ochre.local.session import Session
 from ochre.settings import Settings
 
@@ -47,7 +48,10 @@ class Database:
 
     Attributes:
         on_fork: called in a forked child, to drop what it cannot share with its parent.
+        read_only: whether every write is refused.
     """
+
+    read_only = False
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Open the file, creating folder and tables as needed.
@@ -56,7 +60,7 @@ class Database:
             StorageError: the folder cannot be made or read; FormatVersionError: the file is not ours to read.
         """
         self.folder = folder
-        self._path = folder / FILE_NAME
+        self._path = folder if folder.is_file() else folder / FILE_NAME
         self.on_fork: Callable[[], None] = lambda: None
         self._settings = settings
         self._make_locks()
@@ -66,13 +70,36 @@ class Database:
         self._closed = False
         self._long_pages = _WAL_LONG_PAGES
         self._acknowledged = Acknowledged(folder)
-        with translated(folder):
-            make_folder(folder)
-            acknowledged = self._acknowledged.read()  # before the database, which may only be ahead
-            self._readers.append(self._connect(_READER_CACHE_KIB))
-            self._check_all_there(self._readers[0], acknowledged)
-            self._identity = self._identify()
+        self._identity: tuple[int, int] | None = None
         _databases.add(self)
+        try:
+            with translated(folder):
+                self._prepare()
+                acknowledged = self._acknowledged.read()  # before the database, which may only be ahead
+                self._readers.append(self._connect(_READER_CACHE_KIB))
+                self._check_all_there(self._readers[0], acknowledged)
+                self._identity = self._identify()
+        except BaseException:
+            _databases.discard(self)
+            raise
+
+    def _prepare(self) -> None:
+        make_folder(self.folder)
+        if not self._settings.allow_network_folder:
+            check_local(self.folder)
+        with _fork_lock:
+            for other in open_databases():
+                if other.read_only and other.is_at(self._path):
+                    other.make_way()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this is the file at `path`, whatever it is called."""
+        with contextlib.suppress(OSError):
+            return self._path.samefile(path)
+        return False
+
+    def make_way(self) -> None:
+        """Let go of what keeps this process from writing to the file, as a database that only reads may have to."""
 
     def _make_locks(self) -> None:
         # Entered as a plain lock, never through the condition: no interrupt comes between taking it and leaving it.
@@ -109,6 +136,15 @@ class Database:
                 self.give_back(session)
         return None
 
+    def copy_into(self, path: Path) -> None:
+        """Write a committed state into a new SQLite file, without its unused pages."""
+        with translated(self.folder):
+            session = self.borrow()
+            try:
+                session.execute("VACUUM INTO ?", (str(path),))
+            finally:
+                self.give_back(session)
+
     def borrow(self) -> Session:
         """Lend a session without a transaction; `give_back` must follow."""
         with self._gate:
@@ -133,6 +169,9 @@ class Database:
             self._leave(session if kept else None)
 
     # -- writing ------------------------------------------------------------------------------------------------
+
+    def check_writable(self) -> None:
+        """Make sure that this is not only to be read; raises `ReadOnlyError`."""
 
     @contextmanager
     def write(self, patience: float | None = None) -> Iterator[Session]:
@@ -213,6 +252,30 @@ class Database:
             session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             self._long_pages = _WAL_LONG_PAGES
 
+    def vacuum(self, patience: float) -> None:
+        """Write the file anew, without unused pages and what is left in them, and empty the WAL.
+
+        Writers wait meanwhile; readers go on, with the state that they have.
+
+        Raises:
+            BusyError: somebody wrote, or read one state, for longer than `patience` seconds.
+        """
+        with translated(self.folder), self._writer_lock:
+            with self._gate:
+                self._enter()
+            try:
+                self.check_in_place()
+                session, self._writer = self._writer or self._connect(_WRITER_CACHE_KIB), None
+                try:
+                    with session.waiting(patience):
+                        session.execute("PRAGMA temp_store=FILE")  # the copy may be larger than the memory
+                        session.execute("VACUUM")
+                        session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                finally:
+                    session.connection.close(force=True)  # the next one prepares the log anew
+            finally:
+                self._leave()
+
     def _check_all_there(self, session: Session, acknowledged: int) -> None:
         """Make sure that nothing is cut off, which SQLite would not notice.
 
@@ -232,11 +295,7 @@ class Database:
         session.connection.close()
         if torn:
             raise damaged(self.folder, f"ochre.sqlite3 ends {torn} bytes into a page")
-        raise CorruptError(
-            f"the database at {self.folder} holds {found or 0} commits, {acknowledged} were acknowledged: its "
-            "write-ahead log, ochre.sqlite3-wal, is damaged or gone; restore the folder from a backup, or save what is "
-            "there with `ochre repair`"
-        )
+        raise lost(self.folder, found or 0, acknowledged)
 
     def check_in_place(self) -> None:
         """Make sure that the file at the path is still the one that was opened.
@@ -289,12 +348,15 @@ class Database:
         self._acknowledged.close()
         _databases.discard(self)
 
-    def _connect(self, cache_kib: int) -> Session:
+    def _check_usable(self) -> None:
         if self._identify() in _poisoned:
             raise StorageError(
                 f"the database at {self.folder} cannot be used in this process, which was forked while calls were "
                 "under way in other threads; fork before the folder is opened, or start the process anew"
             )
+
+    def _connect(self, cache_kib: int) -> Session:
+        self._check_usable()
         fresh = not self._path.exists() or not self._path.stat().st_size
         session = self._open(cache_kib, fresh=fresh)
         if fresh and not pages.compares(session.connection):  # another process made the file meanwhile
@@ -377,6 +439,15 @@ class Database:
         self.on_fork()
 
 
+def lost(folder: Path, found: int, acknowledged: int) -> CorruptError:
+    """Return the error about commits that are not there any more."""
+    return CorruptError(
+        f"the database at {folder} holds {found} commits, {acknowledged} were acknowledged: its write-ahead log, "
+        "ochre.sqlite3-wal, is damaged or gone; restore the folder from a backup, or save what is there with "
+        "`ochre repair`"
+    )
+
+
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _abandoned: list[Session] = []
 _poisoned: set[tuple[int, int]] = set()
@@ -387,12 +458,13 @@ _forking: list[Database] = []
 
 def _before_fork() -> None:
     _fork_lock.acquire()
-    _forking[:] = _open_databases()
+    _forking[:] = open_databases()
     for database in _forking:
         database.before_fork()
 
 
-def _open_databases() -> list[Database]:
+def open_databases() -> list[Database]:
+    """Return what this process has open."""
     while True:
         try:
             return list(_databases)

@@ -11,15 +11,17 @@ from typing import TypeVar
 from uuid import UUID
 
 from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError, OchreError
-from ochre.local import catalog, log, segments
+from ochre.local import backup, catalog, compaction, log, segments, snapshot
 from ochre.local.arena import Arena, arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database as SqliteFile
 from ochre.local.folders import remove_file
+from ochre.local.hold import Hold
 from ochre.local.log import Appended
 from ochre.local.maintenance import Maintenance
 from ochre.local.maps import collections_at_once
 from ochre.local.read import Reader
+from ochre.local.readonly import ReadOnlyDatabase
 from ochre.local.session import Session
 from ochre.local.state import CollectionState, StaleSnapshotError
 from ochre.model.requests import (
@@ -38,7 +40,8 @@ from ochre.model.requests import (
     ScanReply,
     WriteRecords,
 )
-from ochre.settings import Settings
+from ochre.model.upkeep import CopyReport, VacuumReport
+from ochre.settings import Mode, Settings
 
 Answer = TypeVar("Answer")
 
@@ -50,19 +53,20 @@ _SWEEP_PATIENCE = 0.5  # seconds that tidying up waits for its turn; the next wh
 class LocalEngine:
     """An `Engine` over a folder. Safe for any number of threads, and of processes with an engine each on the folder."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, mode: Mode = "w") -> None:
         self._folder = folder
         self._settings = settings
         self._sync = settings.synchronous != "off"
         self._states: OrderedDict[UUID, CollectionState] = OrderedDict()
         self._states_lock = threading.Lock()
         self._most_states = min(settings.max_open_collections, collections_at_once())
-        self._file = SqliteFile(folder, settings)
+        self._file = ReadOnlyDatabase(folder, settings) if mode == "r" else SqliteFile(folder, settings)
         self._file.on_fork = self._start_anew
         self._maintenance = self._new_maintenance()
 
     def _new_maintenance(self) -> Maintenance:
-        return Maintenance(self._folder, self._file, self._state, background=self._settings.background_indexing)
+        background = self._settings.background_indexing and not self._file.read_only
+        return Maintenance(self._folder, self._file, self._state, background=background, sync=self._sync)
 
     def _start_anew(self) -> None:
         """Drop the states in a forked child: a thread of the parent may have been at work on them."""
@@ -72,13 +76,13 @@ class LocalEngine:
         self._states_lock = threading.Lock()
 
     @classmethod
-    def open(cls, folder: Path, settings: Settings | None = None) -> LocalEngine:
-        """Open the database in `folder`, creating it if it is not there.
+    def open(cls, folder: Path, settings: Settings | None = None, mode: Mode = "w") -> LocalEngine:
+        """Open the database in `folder`: to read and write (`w`), creating it if it is not there, or to read (`r`).
 
         Raises:
             StorageError: the folder cannot be made or read; FormatVersionError: a later release wrote it.
         """
-        engine = cls(folder, settings or Settings())
+        engine = cls(folder, settings or Settings(), mode)
         try:
             engine.prepare()
             engine._maintenance.start()
@@ -89,26 +93,32 @@ class LocalEngine:
 
     def prepare(self) -> None:
         """Create the default tenant and database in a new folder; remove vectors that a crash left without an owner."""
+        if self._file.read_only:
+            return
         with self._file.read() as session:
             fresh = session.execute("SELECT count(*) FROM tenants").get == 0
         if fresh:
             with self._file.write() as session:
                 catalog.ensure_defaults(session)
+            Hold(self._folder).prepare()
         self._sweep()
 
     def _sweep(self) -> None:
+        """Remove vectors without an owner, unless a backup holds on to them."""
         files = {
-            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????.f32")
+            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????*.f32")
         }
         if not files:
             return
         with self._file.read() as session:
-            orphans = files.keys() - catalog.collection_ids(session)
+            orphans = files.keys() - set(catalog.arenas(session).values())
         if not orphans:
             return
-        # Another process may be creating its collection's file right now; under the write lock none is.
-        with contextlib.suppress(BusyError), self._file.write(_SWEEP_PATIENCE) as session:
-            for name in orphans - catalog.collection_ids(session):
+        with contextlib.suppress(BusyError, OSError), Hold(self._folder).removing():
+            # Another process may be creating its collection's file right now; under the write lock none is.
+            with self._file.write(_SWEEP_PATIENCE) as session:
+                owned = set(catalog.arenas(session).values())
+            for name in orphans - owned:
                 remove_file(files[name])
 
     # -- tenants and databases ----------------------------------------------------------------------------------
@@ -120,8 +130,7 @@ class LocalEngine:
 
     def get_tenant(self, name: str) -> str:
         """Return the tenant's name."""
-        with self._file.read() as session:
-            return catalog.get_tenant(session, name)
+        return self._look(lambda session: catalog.get_tenant(session, name))
 
     def create_database(self, name: str, tenant: str) -> Database:
         """Create a database."""
@@ -130,8 +139,7 @@ class LocalEngine:
 
     def get_database(self, name: str, tenant: str) -> Database:
         """Return a database."""
-        with self._file.read() as session:
-            return catalog.get_database(session, name, tenant)
+        return self._look(lambda session: catalog.get_database(session, name, tenant))
 
     def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with all it holds."""
@@ -141,32 +149,29 @@ class LocalEngine:
 
     def list_databases(self, tenant: str, limit: int | None = None, offset: int = 0) -> list[Database]:
         """Return the databases of a tenant, sorted by name."""
-        with self._file.read() as session:
-            return catalog.list_databases(session, tenant, limit, offset)
+        return self._look(lambda session: catalog.list_databases(session, tenant, limit, offset))
 
     # -- collections --------------------------------------------------------------------------------------------
 
     def create_collection(self, request: CreateCollection) -> CollectionInfo:
         """Create a collection, or return the existing one if the request says so."""
         if request.get_or_create and not request.overwrite_metadata:
-            with self._file.read() as session:  # the usual case needs no write lock
-                found = catalog.find_collection(session, request.name, request.tenant, request.database)
-                if found is not None:
-                    return found.info
+            # The usual case needs no write lock.
+            found = self._look(lambda s: catalog.find_collection(s, request.name, request.tenant, request.database))
+            if found is not None:
+                return found.info
         with self._file.write() as session:
             return catalog.create_collection(session, request).info
 
     def get_collection(self, name: str, tenant: str, database: str) -> CollectionInfo:
         """Return the collection of that name."""
-        with self._file.read() as session:
-            return _named(session, name, tenant, database).info
+        return self._look(lambda session: _named(session, name, tenant, database).info)
 
     def get_collection_by_id(
         self, collection: UUID, tenant: str | None = None, database: str | None = None
     ) -> CollectionInfo:
         """Return the collection of that id, if it is in that tenant and database (None: in any)."""
-        with self._file.read() as session:
-            info = catalog.get_collection(session, collection).info
+        info = self._look(lambda session: catalog.get_collection(session, collection)).info
         if tenant not in {None, info.tenant} or database not in {None, info.database}:
             raise NotFoundError(
                 f"Collection [{collection}] does not exist in database [{database}] of tenant [{tenant}]"
@@ -177,13 +182,12 @@ class LocalEngine:
         self, tenant: str, database: str, limit: int | None = None, offset: int = 0
     ) -> list[CollectionInfo]:
         """Return the collections of a database, sorted by name."""
-        with self._file.read() as session:
-            return [row.info for row in catalog.list_collections(session, tenant, database, limit, offset)]
+        rows = self._look(lambda session: catalog.list_collections(session, tenant, database, limit, offset))
+        return [row.info for row in rows]
 
     def count_collections(self, tenant: str, database: str) -> int:
         """Return how many collections a database has."""
-        with self._file.read() as session:
-            return catalog.count_collections(session, tenant, database)
+        return self._look(lambda session: catalog.count_collections(session, tenant, database))
 
     def modify_collection(self, request: ModifyCollection) -> CollectionInfo:
         """Change a collection's name, metadata or settings."""
@@ -195,7 +199,7 @@ class LocalEngine:
         with self._file.write() as session:
             row = _named(session, name, tenant, database)
             catalog.delete_collection(session, row)
-        self._forget([row.info.id])
+        self._forget({row.info.id: row.arena})
 
     # -- records ------------------------------------------------------------------------------------------------
 
@@ -205,19 +209,33 @@ class LocalEngine:
             row = catalog.get_collection(session, request.collection)
 
             def arena_of(row: CollectionRow) -> Arena:
-                return self._state(session, row).arena(row)
+                return self._state(session, row).vectors(row).arena
 
             appended = log.write(session, row, request, arena_of, sync=self._sync)
             if appended is not None and len(appended.slots) >= _WORTH_FOLLOWING:
                 session.after_commit = lambda: self._follow(request.collection, appended)
 
     def delete(self, request: DeleteRecords) -> int:
-        """Delete records; return how many there were."""
+        """Delete records, and erase them if the request says so; return how many there were."""
         with self._file.write() as session:
             row = catalog.get_collection(session, request.collection)
             ordinals = Reader(session, row, self._state(session, row)).select(request)
             log.delete(session, row, ordinals)
-            return len(ordinals)
+        if request.erase:
+            self._erase(request.collection, len(ordinals))
+        return len(ordinals)
+
+    def _erase(self, collection: UUID, deleted: int) -> None:
+        """Leave no byte of what was deleted from a collection."""
+        patience = self._settings.busy_timeout
+        try:
+            with self._maintenance.resting(patience):
+                compaction.cleanse(self._file, collection, patience, sync=self._sync)
+                self._file.vacuum(patience)
+        except BusyError as error:
+            raise BusyError(
+                f"{deleted} records were deleted, but their bytes are still in the files ({error}): call `vacuum` later"
+            ) from error
 
     def get(self, request: GetRecords) -> RecordBatch:
         """Return records."""
@@ -246,7 +264,36 @@ class LocalEngine:
 
     def maintain(self) -> bool:
         """Bring every index up to date now; return whether that is done, or another process is at it."""
+        self._file.check_writable()
         return self._maintenance.run(quiet=True)
+
+    # -- the folder ---------------------------------------------------------------------------------------------
+
+    def backup(self, target: Path) -> CopyReport:
+        """Make or renew the backup in the folder `target`."""
+        return self._tidied(backup.backup(self._file, target))
+
+    def snapshot(self, target: Path) -> CopyReport:
+        """Write all there is into a new file."""
+        return self._tidied(snapshot.snapshot(self._file, target))
+
+    def vacuum(self) -> VacuumReport:
+        """Leave no byte of what was deleted or replaced, and give the space back."""
+        self._file.check_writable()
+        self._sweep()
+        patience = self._settings.busy_timeout
+        with self._maintenance.resting(patience):
+            return compaction.vacuum(self._file, patience, sync=self._sync)
+
+    def restore(self, target: Path) -> CopyReport:
+        """Make a database of its own, in the folder `target`, of the backup or the snapshot that this is."""
+        return backup.restore(self._file, target)
+
+    def _tidied(self, report: CopyReport) -> CopyReport:
+        """Remove what others deleted while this was being copied."""
+        if not self._file.read_only:
+            self._sweep()
+        return report
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 
@@ -273,20 +320,31 @@ class LocalEngine:
 
     # -- parts --------------------------------------------------------------------------------------------------
 
+    def _look(self, question: Callable[[Session], Answer]) -> Answer:
+        """Ask the catalog a question, in one snapshot."""
+        while True:
+            try:
+                with self._file.read() as session:
+                    return question(session)
+            except StaleSnapshotError:
+                continue  # others began to write to what was opened to be read
+
     def _ask(self, collection: UUID, question: Callable[[Reader], Answer]) -> Answer:
         """Answer a question from one snapshot."""
         for _ in range(_STALE_TRIES):
             try:
+                row = None
                 with self._file.read() as session:
                     row = catalog.get_collection(session, collection)
                     return question(Reader(session, row, self._state(session, row)))
             except StaleSnapshotError:
                 continue  # another thread is ahead; the next snapshot is at least as new as its
             except CorruptError:
-                # Was it deleted while we read? Then that is the error to report.
+                # Was it deleted while we read? Then that is the error to report. Were its vectors moved?
                 self._file.check_in_place()
-                self.get_collection_by_id(collection)
-                raise
+                current = self._look(lambda session: catalog.get_collection(session, collection))
+                if row is None or current.arena == row.arena:
+                    raise
         with self._states_lock:  # no snapshot can be behind for so long: the state itself is wrong
             self._states.pop(collection, None)
         return self._ask(collection, question)
@@ -319,15 +377,20 @@ class LocalEngine:
             for collection in catalog.missing(session, self._states):
                 del self._states[collection]
 
-    def _forget(self, collections: list[UUID]) -> None:
-        """Drop what this process keeps of deleted collections, and their vectors."""
+    def _forget(self, collections: dict[UUID, str]) -> None:
+        """Drop what this process keeps of deleted collections, and their arenas, which are given by their names.
+
+        What a backup holds on to is left to the next who opens the folder.
+        """
         for collection in collections:
             with self._states_lock:
                 state = self._states.pop(collection, None)
             if state is not None:
                 state.close()
-            remove_file(arena_path(self._folder, collection))
             segments.sweep(self._folder, collection, set())
+        with contextlib.suppress(BusyError, OSError), Hold(self._folder).removing():
+            for arena in collections.values():
+                remove_file(arena_path(self._folder, arena))
 
 
 def _named(session: Session, name: str, tenant: str, database: str) -> CollectionRow:

@@ -48,13 +48,33 @@ def append(session: Session, row: CollectionRow, vectors: Matrix) -> bytes:
             f"the checksums of collection {preview(row.info.name)} [{row.info.id}] do not reach its last vector: "
             "nothing was changed; see `ochre check`, and restore the folder from a backup or use `ochre repair`"
         )
-    data = row.tail + checksums(vectors).tobytes()
+    return _store(session, row, extent, row.tail + checksums(vectors).tobytes())
+
+
+def _store(session: Session, row: CollectionRow, extent: int, data: bytes) -> bytes:
+    """Store checksums from an extent on, as far as extents are full; return the rest."""
     step = SPAN * BYTES
     full = len(data) // step * step
     if full:
         rows = ((row.first_key + n, data[start : start + step]) for n, start in enumerate(range(0, full, step), extent))
         session.executemany("INSERT INTO extents (key, checksums) VALUES (?,?)", rows)
     return data[full:]
+
+
+def rebuild(session: Session, row: CollectionRow, living: Slots) -> bytes:
+    """Store the checksums that the slots `living`, ascending, have now as those of the first slots of all.
+
+    Returns:
+        The checksums of the last, started extent: the collection's new `tail`.
+
+    Raises:
+        CorruptError: some have none.
+    """
+    numbers, there = _of(session, row, living)
+    if not there.all():
+        raise damage(session, row, living[~there])
+    session.execute("DELETE FROM extents WHERE key BETWEEN ? AND ?", (row.first_key, row.last_key))
+    return _store(session, row, 0, numbers.tobytes())
 
 
 def stored(session: Session, row: CollectionRow, extents: Slots) -> tuple[Checksums, NDArray[np.bool_]]:
@@ -87,12 +107,21 @@ def differing(session: Session, row: CollectionRow, arena: Matrix, slots: Slots)
     for start in range(0, len(whole), _AT_ONCE):
         part = whole[start : start + _AT_ONCE]
         own = slots[np.searchsorted(extents, part[0]) : np.searchsorted(extents, part[-1], side="right")]
-        numbers, there = stored(session, row, part)
-        places = np.searchsorted(part, own // SPAN) * SPAN + own % SPAN
+        numbers, there = _of(session, row, own)
         side_by_side = own[-1] - own[0] == len(own) - 1
         rows = arena[own[0] : own[-1] + 1] if side_by_side else arena[own]
-        same = there[places] & (checksums(rows) == numbers[places])
-        yield own, own[~same]
+        yield own, own[~(there & (checksums(rows) == numbers))]
+
+
+def _of(session: Session, row: CollectionRow, slots: Slots) -> tuple[Checksums, NDArray[np.bool_]]:
+    """Return the checksums of slots (ascending), and of which there are any."""
+    if not len(slots):
+        return np.empty(0, "<u8"), np.empty(0, np.bool_)
+    extents = slots // SPAN
+    whole = np.unique(extents)
+    numbers, there = stored(session, row, whole)
+    places = np.searchsorted(whole, extents) * SPAN + slots % SPAN
+    return numbers[places], there[places]
 
 
 class Verified:

@@ -35,7 +35,10 @@ def translated(folder: Path) -> Iterator[None]:
     except apsw.IOError as error:
         raise _failed(folder, error) from error
     except apsw.Error as error:
-        raise StorageError(f"the database at {folder} cannot be used ({type(error).__name__}: {error})") from error
+        raise StorageError(
+            f"the database at {folder} cannot be used ({type(error).__name__}: {error}); check the path and its "
+            "permissions: without permission to write, open it with mode='r'"
+        ) from error
     except OSError as error:
         if error.errno in _FULL:
             raise _full(folder) from error

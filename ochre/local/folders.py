@@ -36,8 +36,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_path(path: Path) -> None:
+    """Bring what was written to a file to the disk."""
+    with path.open("r+b") as file:
+        sync_file(file.fileno())
+
+
 def sync_file(file: int) -> None:
-    """Bring what was written through a descriptor to the disk."""
+    """Bring what was written through a descriptor to the disk, with its size but perhaps without its dates."""
     if sys.platform == "darwin":  # there a plain fsync does not reach the disk
         import fcntl
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ochre.errors import InvalidDimensionError, StorageError
-from ochre.local import catalog, extents
+from ochre.local import catalog, extents, segments
 from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
 from ochre.local.schema import MAX_ORDINAL
@@ -250,6 +250,27 @@ def delete(session: Session, row: CollectionRow, ordinals: Ordinals) -> None:
         return
     session.executemany("DELETE FROM records WHERE key=?", ((row.first_key + o,) for o in ordinals.tolist()))
     _log(session, replace(row, records=row.records - len(ordinals)), ordinals)
+
+
+def move(session: Session, row: CollectionRow, living: NDArray[np.int64], arena: str) -> None:
+    """Say that the vectors of the slots `living`, ascending, are now the first ones of another arena.
+
+    Their checksums move along; the collection's segments are taken back. See `forget`.
+    """
+    base = row.first_key
+    ordinals, places = slots(session, row, None)
+    places = np.searchsorted(living, places)
+    pairs = zip(places.tolist(), (ordinals + base).tolist(), strict=True)
+    session.executemany("UPDATE records SET slot=? WHERE key=?", pairs)
+    segments.withdraw(session, row)
+    tail = extents.rebuild(session, row, living)
+    forget(session, replace(row, next_slot=len(living), arena=arena, tail=tail))
+
+
+def forget(session: Session, row: CollectionRow) -> None:
+    """Store a collection's counters without its change log, and with a head beyond it: what is derived begins anew."""
+    session.execute("DELETE FROM changes WHERE collection=?", (row.key,))
+    catalog.save_progress(session, replace(row, info=replace(row.info, head=row.info.head + 1)))
 
 
 def _with_dimension(row: CollectionRow, vectors: Matrix) -> CollectionRow:

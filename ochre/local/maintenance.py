@@ -15,12 +15,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
-from ochre.errors import ClosedError, NotFoundError, OchreError
-from ochre.local import builders, catalog, segments
+from ochre.errors import BusyError, ClosedError, NotFoundError, OchreError
+from ochre.local import builders, catalog, compaction, segments
 from ochre.local.builders import BUILDERS, Builder, Job
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import FILE_NAME, Database
@@ -35,6 +35,8 @@ LOGGER = logging.getLogger("ochre.maintenance")
 _POLL = 0.5  # seconds between looks at what other processes did
 _QUIET = 1.0  # seconds without a write after which any tail is worth a build
 _PUBLISH_PATIENCE = 60.0  # seconds that publishing waits for writers
+_COMPACT_PATIENCE = 1.0  # seconds that compaction waits for writers, and for those who copy vectors
+_LEASE_POLL = 0.01
 _NICENESS = 10
 _STOP_PATIENCE = 10.0
 
@@ -44,17 +46,24 @@ StateOf = Callable[[Session, CollectionRow], CollectionState]
 class Maintenance:
     """The segments of one folder, as far as this process sees to them."""
 
-    def __init__(self, folder: Path, file: Database, state_of: StateOf, *, background: bool) -> None:
-        """Prepare to keep the segments of `folder`; with `background`, `start` starts the thread."""
+    def __init__(self, folder: Path, file: Database, state_of: StateOf, *, background: bool, sync: bool) -> None:
+        """Prepare to keep the segments of `folder`.
+
+        With `background`, `start` starts the thread; with `sync`, vectors that it moves are on the disk before they are
+        committed.
+        """
         self._folder = folder
         self._file = file
         self._state_of = state_of
         self._background = background
+        self._sync = sync
         self._lease = Lease(folder)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._working = threading.Lock()
+        self._resting = 0  # how many want nothing to be built
+        self._resting_lock = threading.Lock()
         self._written = 0.0  # when somebody last wrote, by the monotonic clock
         self._stamp: tuple[int, ...] | None = None
         self._damaged: list[tuple[CollectionRow, Segment]] = []
@@ -114,19 +123,52 @@ class Maintenance:
         """
         with self._working:
             self._withdraw_damaged()
-            due = self._due(quiet=quiet)
-            if not due:
+            if quiet:
+                compaction.reclaim_pages(self._file)
+            dead, due = self._mostly_dead(), self._due(quiet=quiet)
+            if not dead and not due:
                 return True
             if not self._lease.acquire():
                 return False
             try:
-                for collection, builder in due:
-                    if self._stopping.is_set():
+                for collection in dead:
+                    self._compact(collection)
+                for collection, builder in self._due(quiet=quiet) if dead else due:
+                    if not self._going_on():
                         return False
                     self._attempt(collection, builder)
             finally:
                 self._lease.release()
             return True
+
+    @contextlib.contextmanager
+    def resting(self, patience: float) -> Iterator[None]:
+        """Have nobody build while the block runs; a build of this process is given up.
+
+        Raises:
+            BusyError: another process was building for longer than `patience` seconds.
+        """
+        with self._resting_lock:
+            self._resting += 1
+        try:
+            with self._working:
+                deadline = time.monotonic() + patience
+                while not self._lease.acquire():
+                    if time.monotonic() > deadline:
+                        raise BusyError(
+                            f"another process is building indexes in {self._folder}: try again when it is done"
+                        )
+                    time.sleep(_LEASE_POLL)
+                try:
+                    yield
+                finally:
+                    self._lease.release()
+        finally:
+            with self._resting_lock:
+                self._resting -= 1
+
+    def _going_on(self) -> bool:
+        return not self._stopping.is_set() and not self._resting
 
     def pending(self, session: Session, row: CollectionRow) -> int:
         """Return how many of a collection's records wait for an index that will be built."""
@@ -162,6 +204,22 @@ class Maintenance:
                         found.append((row.info.id, builder))
         return found
 
+    def _mostly_dead(self) -> list[UUID]:
+        with self._file.read() as session:
+            rows = catalog.of_size(session, builders.SMALLEST)
+            return [row.info.id for row in rows if compaction.is_mostly_dead(row)]
+
+    def _compact(self, collection: UUID) -> None:
+        """Move a collection's vectors to where no dead ones are; if somebody copies them, another time will do."""
+        try:
+            compaction.compact(self._file, collection, _COMPACT_PATIENCE, sync=self._sync)
+        except (NotFoundError, ClosedError):
+            pass
+        except (OchreError, OSError, MemoryError) as error:
+            LOGGER.warning("the vectors of collection %s were not compacted: %s", collection, error)
+        else:
+            self._sweep(collection, None)
+
     def _attempt(self, collection: UUID, builder: Builder) -> None:
         """Build one segment; failing is no harm, and is tried again after the next write."""
         try:
@@ -179,13 +237,16 @@ class Maintenance:
         place = segments.folder_of(self._folder, collection)
         place.mkdir(parents=True, exist_ok=True)
         path = place / segments.fresh_name(builder.kind)
-        job = Job(self._folder, self._file, row, state, previous, path, lambda: not self._stopping.is_set())
+        job = Job(self._folder, self._file, row, state, previous, path, self._going_on)
         start = time.perf_counter()
         try:
             reflected, digest = builder.build(job)
             segment = Segment(builder.kind, path.name, reflected.info.head, reflected.next_slot, digest)
             with self._file.write(_PUBLISH_PATIENCE) as session:
-                segments.publish(session, catalog.get_collection(session, collection), segment)
+                current = catalog.get_collection(session, collection)
+                if not builder.fits(session, current, reflected):
+                    raise StoppedError  # vectors were moved or records erased meanwhile
+                segments.publish(session, current, segment)
         except UnsuitableError:
             self._unsuitable.add((collection, builder.kind, row.next_slot))
             LOGGER.warning("the vectors of collection %s are too large to be indexed: queries compare all", collection)
@@ -193,7 +254,7 @@ class Maintenance:
             self._sweep(collection, path)
         LOGGER.info("built the %s of collection %s in %.1f s", builder.kind, collection, time.perf_counter() - start)
 
-    def _sweep(self, collection: UUID, path: Path) -> None:
+    def _sweep(self, collection: UUID, path: Path | None) -> None:
         """Remove what is not published any more; readers that have it mapped keep it until they let go."""
         try:
             with self._file.read() as session:
@@ -202,7 +263,8 @@ class Maintenance:
         except NotFoundError:
             kept = set()
         except OchreError:
-            path.unlink(missing_ok=True)
+            if path is not None:
+                path.unlink(missing_ok=True)
             return
         segments.sweep(self._folder, collection, kept)
 

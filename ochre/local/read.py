@@ -134,12 +134,10 @@ class Reader:
     def _vectors(self, slots: Sequence[int]) -> Matrix:
         if self._row.info.dimension is None:
             return np.empty((0, 0), np.float32)
-        arena, chosen = self._arena(), np.array(slots, np.int64)
-        self._state.verified.check(self._session, self._row, arena, chosen)
+        vectors, chosen = self._state.vectors(self._row), np.array(slots, np.int64)
+        arena = vectors.arena.rows(self._row.next_slot)
+        vectors.verified.check(self._session, self._row, arena, chosen)
         return arena[chosen]
-
-    def _arena(self) -> Matrix:
-        return self._state.arena(self._row).rows(self._row.next_slot)
 
     # -- querying -----------------------------------------------------------------------------------------------
 
@@ -155,12 +153,13 @@ class Reader:
         view = self._view(request.filter)
         candidates = self._candidates(view, request)
         clock.lap("filter")
-        arena = self._arena()
+        vectors = self._state.vectors(self._row)
+        arena = vectors.arena.rows(self._row.next_slot)
 
         def verify(slots: NDArray[np.int64]) -> None:
-            self._state.verified.check(self._session, self._row, arena, slots)
+            vectors.verified.check(self._session, self._row, arena, slots)
 
-        search = Search(self._row.info.configuration, arena, self._state.exact, self._graph(request), verify)
+        search = Search(self._row.info.configuration, arena, vectors.exact, self._graph(request), verify)
         outcome = search.nearest(candidates, request.vectors, request.n_results)
         clock.lap("search")
         found = [(view.roster.ordinals[positions], distances) for positions, distances in outcome.found]

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from ochre.errors import AlreadyExistsError, NotFoundError, OchreError, StorageError
-from ochre.local import acknowledged, catalog, extents, log
+from ochre.local import acknowledged, backup, catalog, extents, hold, lease, log
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.arena import HEADER_BYTES, Arena, arena_path, stored_dimension
 from ochre.local.catalog import CollectionRow
@@ -37,11 +37,11 @@ from ochre.model.vectors import MAX_DIMENSION, Matrix
 from ochre.settings import Settings
 
 _BATCH = 4096
-_MADE_ANEW = {"vectors", "index", acknowledged.FILE_NAME}
+_MADE_ANEW = {"vectors", "index", acknowledged.FILE_NAME, backup.MARKER, hold.FILE_NAME, lease.FILE_NAME}
 _DATABASES = ("key", "id", "tenant", "name")
 _COLLECTIONS = (
     *("key", "id", "database", "name", "metadata", "configuration", "schema", "dimension"),
-    *("next_ordinal", "next_slot", "records", "tail", "head"),
+    *("next_ordinal", "next_slot", "records", "tail", "arena", "head"),
 )
 
 
@@ -176,8 +176,10 @@ class _Repair:
         rows = [row for found in collections if (row := self._create(found, database, doubtful=source.doubtful))]
         known = {str(row.info.id) for row in rows}
         for path in sorted((self._folder / "vectors").glob("*.f32")) if source.doubtful else ():
-            if path.stem not in known:
-                self._result.losses.append(_loss(None, f"the name and the records of the collection [{path.stem}]"))
+            if path.stem[:36] not in known:
+                self._result.losses.append(
+                    _loss(None, f"the name and the records of the collection [{path.stem[:36]}]")
+                )
         return rows
 
     def _create(self, found: tuple[Any, ...], database: Database, *, doubtful: bool) -> CollectionRow | None:
@@ -267,7 +269,7 @@ class _Collection:
 
     def _arena(self, row: CollectionRow) -> Arena:
         assert row.info.dimension is not None
-        return Arena(self._database.folder, row.info.id, row.info.dimension)
+        return Arena(self._database.folder, row.info.id, row.info.dimension, row.arena)
 
     def _lose(self, record: tuple[Any, ...], reason: str) -> None:
         survives = dict(zip(("metadata", "uri", "document"), record[4:], strict=False))
@@ -301,19 +303,20 @@ def _loss(
 
 def _likely_counters(folder: Path, row: CollectionRow, found: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the counters of a collection whose row is doubtful: only what a wrong value of does no harm is taken."""
-    dimension, _, _, records, _, _ = found
-    path = arena_path(folder, row.info.id)
+    dimension, _, _, records, _, arena, _ = found
+    arenas = sorted((folder / "vectors").glob(f"{row.info.id}*.f32"), key=lambda path: path.stem == arena)
+    path = arenas[-1] if arenas else arena_path(folder, row.arena)
     with contextlib.suppress(OSError, struct.error):
         dimension = stored_dimension(path) or dimension
     dimension = dimension if isinstance(dimension, int) and 0 < dimension <= MAX_DIMENSION else None
     records = records if isinstance(records, int) else 0
-    return dimension, 0, MAX_ORDINAL // extents.SPAN * extents.SPAN, records, b"", 0
+    return dimension, 0, MAX_ORDINAL // extents.SPAN * extents.SPAN, records, b"", path.stem, 0
 
 
 def _stored_vectors(folder: Path, row: CollectionRow) -> Matrix:
     """Return the committed rows of an arena as far as the file has them, whatever its header says."""
     dimension = row.info.dimension
-    path = arena_path(folder, row.info.id)
+    path = arena_path(folder, row.arena)
     if not dimension or not path.exists() or path.stat().st_size < HEADER_BYTES:
         return np.empty((0, dimension or 0), np.float32)
     count = min((path.stat().st_size - HEADER_BYTES) // (dimension * 4), max(row.next_slot, 0))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from ochre.errors import CorruptError, FormatVersionError
+from ochre.errors import CorruptError, FormatVersionError, StorageError
 from ochre.local import acknowledged
 from ochre.local.acknowledged import Acknowledged
 
@@ -48,6 +48,7 @@ CREATE TABLE collections (
   next_slot INTEGER NOT NULL DEFAULT 0,
   records INTEGER NOT NULL DEFAULT 0,
   tail BLOB NOT NULL DEFAULT x'',
+  arena TEXT NOT NULL,
   head INTEGER NOT NULL DEFAULT 0,
   UNIQUE (database, name)
 ) STRICT;
@@ -124,6 +125,17 @@ def ensure(connection: apsw.Connection, folder: Path) -> None:
         raise
     # The tables move to the file itself: a log that a power cut tore never leaves an empty file beside vectors.
     connection.execute("PRAGMA wal_checkpoint").fetchall()
+
+
+def check(connection: apsw.Connection, folder: Path) -> None:
+    """Make sure that the file has our tables, in a version this release reads; write nothing.
+
+    Raises:
+        FormatVersionError: the file was written by a later release, or by another program.
+        StorageError: it has no tables yet.
+    """
+    if not version(connection, folder):
+        raise StorageError(f"the database at {folder} is empty: open it without mode='r' first")
 
 
 def _check_deserted(folder: Path) -> None:

@@ -32,6 +32,7 @@ from ochre.local.segments import Segment
 from ochre.local.session import Session
 from ochre.model.filters import And, DocumentLeaf, Filter, MetadataLeaf, Not, Or, leaves
 from ochre.model.requests import OrderKey
+from ochre.model.vectors import Space
 
 LOGGER = logging.getLogger("ochre.index")
 
@@ -66,6 +67,20 @@ class View:
         self.text = text
 
 
+class Vectors:
+    """One arena, and what this process has worked out about its rows.
+
+    Attributes:
+        exact: their lengths.
+        verified: which of them have been compared with their checksums.
+    """
+
+    def __init__(self, arena: Arena, space: Space) -> None:
+        self.arena = arena
+        self.exact = Exact(space)
+        self.verified = Verified()
+
+
 class CollectionState:
     """The derived state of one collection."""
 
@@ -79,22 +94,31 @@ class CollectionState:
         self._columns = Columns()
         self._text = TextIndex()
         self._indexes: list[DerivedIndex] = [self._columns, self._text]
-        self._arena: Arena | None = None
+        self._vectors: Vectors | None = None
+        self._vectors_head = 0
+        self._space = row.info.configuration.space
         self._opening = threading.Lock()
         self._graph: tuple[str, Graph | None] = ("", None)  # by the name of its segment
         self._adopted = ""  # the name of the text index's segment
         self._tried = ""  # the name of the checkpoint's segment
-        self.verified = Verified()
-        self.exact = Exact(row.info.configuration.space)
 
-    def arena(self, row: CollectionRow) -> Arena:
-        """Return the collection's arena; its dimension must be known."""
+    def vectors(self, row: CollectionRow) -> Vectors:
+        """Return the collection's vectors, as its row names them; its dimension must be known.
+
+        Raises:
+            StaleSnapshotError: the row is older than a move of the vectors to another arena.
+        """
         assert row.info.dimension is not None
         with self._lock:
-            if self._arena is None or self._arena.dimension != row.info.dimension:
-                # A dimension can change only while no row is committed: a first write that was rolled back.
-                self._arena = Arena(self._folder, row.info.id, row.info.dimension)
-            return self._arena
+            known = self._vectors
+            # A dimension can change only while no row is committed: a first write that was rolled back.
+            if known is None or (known.arena.name, known.arena.dimension) != (row.arena, row.info.dimension):
+                if row.info.head < self._vectors_head:
+                    raise StaleSnapshotError
+                arena = Arena(self._folder, row.info.id, row.info.dimension, row.arena)
+                known = self._vectors = Vectors(arena, self._space)
+                self._vectors_head = row.info.head
+            return known
 
     def view(
         self, session: Session, row: CollectionRow, filter_: Filter | None = None, order_by: Iterable[OrderKey] = ()
@@ -124,8 +148,9 @@ class CollectionState:
             self._applied = -1  # if anything fails on the way, the next read starts anew
             self._change(appended.ordinals, (appended.ordinals, appended.slots), _SnapshotSource(session, row))
             self._applied = row.info.head
-        self.verified.written(appended.slots)
-        self.exact.follow(self.arena(row).rows(row.next_slot), int(appended.slots[0]))
+        vectors = self.vectors(row)
+        vectors.verified.written(appended.slots)
+        vectors.exact.follow(vectors.arena.rows(row.next_slot), int(appended.slots[0]))
 
     def _take_up_text(self, session: Session, row: CollectionRow) -> None:
         """Answer from the published text index, if that is not done already and the change log reaches back to it."""
@@ -157,13 +182,15 @@ class CollectionState:
             columns, meta = self._columns.packed(source)
             arrays = self._roster.packed() | columns
             if row.info.dimension is not None:
-                arena = self.arena(row).rows(row.next_slot)
+                vectors = self.vectors(row)
+                arena = vectors.arena.rows(row.next_slot)
                 slots = np.sort(arrays["slots"])  # a damaged vector would leave a wrong length behind
-                self.verified.check(session, row, arena, slots[np.searchsorted(slots, self.exact.measured) :])
-                arrays["lengths"] = self.exact.extend(arena)
+                unknown = slots[np.searchsorted(slots, vectors.exact.measured) :]
+                vectors.verified.check(session, row, arena, unknown)
+                arrays["lengths"] = vectors.exact.extend(arena)
             return arrays, meta
 
-    def restore(self, checkpoint: Archive, sequence: int) -> None:
+    def restore(self, row: CollectionRow, checkpoint: Archive, sequence: int) -> None:
         """Begin with a checkpoint of this collection, made at that sequence number; none of its arrays is read yet."""
         arrays = checkpoint.arrays
         with self._lock:
@@ -172,7 +199,7 @@ class CollectionState:
             self._rebuild_indexes()
             self._columns.restore(self._roster, arrays, checkpoint.meta)
             if "lengths" in arrays:
-                self.exact.restore(arrays["lengths"])
+                self.vectors(row).exact.restore(arrays["lengths"])
             self._applied = sequence
 
     def _take_up_checkpoint(self, session: Session, row: CollectionRow) -> None:
@@ -183,7 +210,7 @@ class CollectionState:
         self._tried = segment.name
         found = self._opened(row, segment, _archive)
         if found is not None:
-            self.restore(found, segment.sequence)
+            self.restore(row, found, segment.sequence)
 
     def graph(self, session: Session, row: CollectionRow) -> Graph | None:
         """Return the vector index that is published for the session's snapshot, None if there is none to use."""
@@ -213,9 +240,9 @@ class CollectionState:
     def close(self) -> None:
         """Release the arena's handles."""
         with self._lock:
-            if self._arena is not None:
-                self._arena.close()
-                self._arena = None
+            if self._vectors is not None:
+                self._vectors.arena.close()
+                self._vectors = None
             self._graph = ("", None)
 
     def _catch_up(self, session: Session, row: CollectionRow, source: _SnapshotSource) -> None:

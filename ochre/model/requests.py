@@ -164,12 +164,17 @@ class CountRecords:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRecords:
-    """Delete the records that match, at most `limit` of them, the oldest first."""
+    """Delete the records that match, at most `limit` of them, the oldest first.
+
+    Attributes:
+        erase: leave no byte of them, nor of what was deleted or replaced before.
+    """
 
     collection: UUID
     ids: Sequence[str] | None = None
     filter: Filter | None = None
     limit: int | None = None
+    erase: bool = False
 
 
 @dataclass(frozen=True, slots=True)

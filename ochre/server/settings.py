@@ -33,6 +33,8 @@ class ServerSettings:
     path: str = _option("./data", "the database folder", chroma=("persist_path", "PERSIST_DIRECTORY"))
     host: str = _option("127.0.0.1", "the address to listen on", chroma=("listen_address",))
     port: int = _option(8000, "the port to listen on; 0 for any free one", least=0, chroma=("port",))
+    read_only: bool = _option(False, "whether the folder is opened to be read only; a snapshot always is")
+    allow_network_folder: bool = _option(False, "whether a folder on a network file system may be opened to write")
     allow_reset: bool = _option(False, "whether `reset` may delete everything", chroma=("allow_reset", "ALLOW_RESET"))
     synchronous: Literal["full", "normal", "off"] = _option("full", "durability of a write, as in `ochre.Settings`")
     busy_timeout: float = _option(60.0, "seconds that a write waits for other processes' writes", least=0)

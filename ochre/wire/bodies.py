@@ -153,12 +153,13 @@ class QueryRecords(Struct):
 
 
 class DeleteRecords(Struct):
-    """Which records to delete; `limit` needs a filter."""
+    """Which records to delete; `limit` needs a filter. `erase`, which leaves no byte of them, is Ochre's."""
 
     ids: list[str] | None = None
     where: Where = None
     where_document: Where = None
     limit: U32 | None = None
+    erase: bool = False
 
 
 class CountRecords(Struct):

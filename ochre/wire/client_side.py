@@ -107,7 +107,7 @@ def query_records(request: requests.QueryRecords) -> bodies.QueryRecords:
 def delete_records(request: requests.DeleteRecords) -> bodies.DeleteRecords:
     """Say which records to delete."""
     ids = None if request.ids is None else list(request.ids)
-    return bodies.DeleteRecords(ids=ids, where=to_where(request.filter), limit=request.limit)
+    return bodies.DeleteRecords(ids=ids, where=to_where(request.filter), limit=request.limit, erase=request.erase)
 
 
 def count_records(request: requests.CountRecords) -> bodies.CountRecords:

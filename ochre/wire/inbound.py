@@ -277,7 +277,7 @@ def delete_records(body: bodies.DeleteRecords, collection: UUID) -> requests.Del
         return None
     if filter_ is None and not body.ids:
         raise InvalidArgumentError("ids is empty and there is no filter: name what to delete")
-    return requests.DeleteRecords(collection, body.ids, filter_, body.limit)
+    return requests.DeleteRecords(collection, body.ids, filter_, body.limit, body.erase)
 
 
 def count_records(body: bodies.CountRecords, collection: UUID) -> requests.CountRecords:

@@ -13,7 +13,7 @@ import pytest
 import ochre
 from ochre import AsyncClientType
 from ochre.connect import open_engine
-from ochre.errors import ClosedError, InvalidArgumentError, NotFoundError
+from ochre.errors import ClosedError, InvalidArgumentError, NotFoundError, ReadOnlyError
 from ochre.local.engine import LocalEngine
 from tests.client.conftest import Letters, Loader
 from tests.server.live import live
@@ -155,6 +155,30 @@ def test_a_client_without_a_folder_has_a_temporary_one() -> None:
         return folder
 
     assert not asyncio.run(main()).exists()
+
+
+def test_clients_opened_to_read_refuse_to_write(tmp_path: Path) -> None:
+    async def main() -> None:
+        ochre.PersistentClient(tmp_path).close()
+        async with ochre.AsyncClient(tmp_path, mode="r") as client:
+            with pytest.raises(ReadOnlyError):
+                await client.create_collection("things")
+        async with ochre.AsyncAdminClient(tmp_path, mode="r") as admin:
+            with pytest.raises(ReadOnlyError):
+                await admin.create_tenant("more")
+
+    asyncio.run(main())
+
+
+def test_a_client_makes_a_backup(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ochre.AsyncClient(tmp_path / "db") as client:
+            await client.create_collection("things")
+            assert (await client.backup(tmp_path / "backup")).collections == 1
+            assert (await client.snapshot(tmp_path / "x.ochre")).collections == 1
+            assert (await client.vacuum()).after > 0
+
+    asyncio.run(main())
 
 
 def test_an_admin_client_opens_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ochre.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     NotFoundError,
+    ReadOnlyError,
     StorageError,
 )
 from tests.client.conftest import everything, fill
@@ -60,6 +61,75 @@ def test_what_a_persistent_client_wrote_is_there_when_the_folder_is_opened_again
         collection = client.get_collection("things")
         assert collection.metadata == {"owner": "ann"}
         assert everything(collection) == before
+
+
+@pytest.mark.parametrize("opened", [ochre.PersistentClient, ochre.Client])
+def test_a_client_opened_to_read_refuses_to_write(tmp_path: Path, opened: Any) -> None:
+    with ochre.PersistentClient(tmp_path) as client:
+        fill(client.create_collection("things", embedding_function=None))
+    with opened(tmp_path, mode="r") as client:
+        collection = client.get_or_create_collection("things")
+        assert collection.count() == 10
+        with pytest.raises(ReadOnlyError):
+            collection.delete(ids=["id0"])
+        assert collection.count() == 10
+
+
+def test_an_admin_client_opened_to_read_refuses_to_write(tmp_path: Path) -> None:
+    ochre.PersistentClient(tmp_path).close()
+    with ochre.AdminClient(tmp_path, mode="r") as admin:
+        assert admin.get_tenant("default_tenant") == {"name": "default_tenant"}
+        with pytest.raises(ReadOnlyError):
+            admin.create_tenant("more")
+
+
+def test_a_client_makes_a_backup(tmp_path: Path) -> None:
+    with ochre.PersistentClient(tmp_path / "db") as client:
+        fill(client.create_collection("things", embedding_function=None))
+        report = client.backup(str(tmp_path / "backup"))
+        assert (report.collections, report.records) == (1, 10)
+        before = everything(client.get_collection("things"))
+    with ochre.PersistentClient(tmp_path / "backup", mode="r") as client:
+        assert everything(client.get_collection("things")) == before
+
+
+def test_a_snapshot_is_opened_to_be_read_by_its_name(tmp_path: Path) -> None:
+    with ochre.PersistentClient(tmp_path / "db") as client:
+        fill(client.create_collection("things", embedding_function=None))
+        client.snapshot(tmp_path / "x.ochre")
+        before = everything(client.get_collection("things"))
+    with ochre.Client(tmp_path / "x.ochre") as client:
+        assert everything(client.get_collection("things")) == before
+        with pytest.raises(ReadOnlyError):
+            client.create_collection("more")
+
+
+def test_a_client_erases_and_vacuums(tmp_path: Path) -> None:
+    with ochre.PersistentClient(tmp_path / "db") as client:
+        collection = client.create_collection("things", embedding_function=None)
+        collection.add(ids=["a", "b"], embeddings=[[1.0], [2.0]], documents=["Sesame-one", "Sesame-two"])
+        assert collection.delete(ids=["a"], erase=True) == {"deleted": 1}
+        collection.delete(ids=["b"])
+        content = b"".join(path.read_bytes() for path in (tmp_path / "db").rglob("*") if path.is_file())
+        assert b"Sesame-one" not in content
+        assert b"Sesame-two" in content
+        report = client.vacuum()
+        content = b"".join(path.read_bytes() for path in (tmp_path / "db").rglob("*") if path.is_file())
+        assert b"Sesame-two" not in content
+        assert report.before > report.after
+
+
+@pytest.mark.parametrize("path", [3, None, b"bytes", "", "a\0b"])
+def test_a_path_that_is_none_is_refused(client: ClientType, path: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="path is"):
+        client.backup(path)
+
+
+def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="mode is 'rw': expected 'w', to read and write, or 'r'"):
+        ochre.PersistentClient(tmp_path, mode="rw")
+    with pytest.raises(InvalidArgumentError, match="there is no path: a temporary database is new and empty"):
+        ochre.Client(mode="r")
 
 
 def test_the_default_folder_is_ochre_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from ochre.errors import (
     PayloadTooLargeError,
     PermissionDeniedError,
     UnreachableError,
+    UnsupportedError,
 )
 from ochre.model import requests
 from ochre.model.filters import parse_filters
@@ -581,3 +582,23 @@ def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(transport_module, "pause", lambda _: None)
     with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:1 does not answer .*is the server running"):
         ochre.HttpClient("127.0.0.1", 1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"), [("backup", ["folder"]), ("snapshot", ["file.ochre"]), ("vacuum", [])]
+)
+def test_a_client_of_a_server_says_where_the_folder_is_looked_after(
+    remote: ClientType, operation: str, arguments: list[str]
+) -> None:
+    with pytest.raises(UnsupportedError, match=f"run `ochre {operation}` where the folder"):
+        getattr(remote, operation)(*arguments)
+
+
+def test_a_client_of_a_server_can_erase(remote: ClientType, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = remote.create_collection("things", embedding_function=None)
+    fill(collection)
+    erased = []
+    monkeypatch.setattr("ochre.local.compaction.cleanse", lambda *arguments, **options: erased.append(arguments[1]))
+    assert collection.delete(ids=["id0"]) == {"deleted": 1}
+    assert collection.delete(ids=["id1"], erase=True) == {"deleted": 1}
+    assert erased == [collection.id]

@@ -115,10 +115,10 @@ def make(folder: Path) -> None:
     fill(engine)
     fill(oracle)
     with engine._file.read() as session:
-        rows = session.execute("SELECT id, dimension, next_slot FROM collections WHERE next_slot > 0").fetchall()
+        rows = session.execute("SELECT arena, dimension, next_slot FROM collections WHERE next_slot > 0").fetchall()
     engine.close()  # folds the write-ahead log into the file
-    for identifier, dimension, slots in rows:
-        with arena_path(folder, identifier).open("r+b") as file:
+    for arena, dimension, slots in rows:
+        with arena_path(folder, arena).open("r+b") as file:
             file.truncate(HEADER_BYTES + slots * dimension * 4)  # without the room to grow
     text = json.dumps(describe(oracle), ensure_ascii=False, indent=1)
     (folder / "expected.json").write_text(text + "\n", encoding="utf-8")

@@ -55,7 +55,8 @@ class Sweep:
             engine.close()
         shutil.copytree(folder / "source", self._whole, ignore=shutil.ignore_patterns("*-shm"))
         engine.close()
-        self._files = sorted(path.relative_to(self._whole) for path in self._whole.rglob("*") if path.is_file())
+        files = [path for path in self._whole.rglob("*") if path.is_file() and path.stat().st_size]
+        self._files = sorted(path.relative_to(self._whole) for path in files)
         self._main = Path("ochre.sqlite3-wal" if hot else "ochre.sqlite3")
 
     def round(self, randomness: random.Random) -> str:

@@ -73,7 +73,7 @@ def test_a_new_process_measures_no_vector(engine: LocalEngine, collection: UUID)
     answers(engine, collection)
     others = np.zeros((11, 8), np.float32)
     expected = np.linalg.norm(vectors_of([*range(10), 20]).astype(np.float64), axis=1)
-    assert np.allclose(engine._states[collection].exact.extend(others), expected)
+    assert np.allclose(engine._states[collection]._vectors.exact.extend(others), expected)
 
 
 CHANGES: dict[str, Callable[[LocalEngine, UUID], Any]] = {
@@ -188,8 +188,9 @@ def test_a_state_may_be_given_a_checkpoint(engine: LocalEngine, collection: UUID
 
 def state_with(engine: LocalEngine, collection: UUID, checkpoint: Archive, sequence: int) -> CollectionState:
     with engine._file.read() as session:
-        state = CollectionState(engine._folder, catalog.get_collection(session, collection))
-    state.restore(checkpoint, sequence)
+        row = catalog.get_collection(session, collection)
+    state = CollectionState(engine._folder, row)
+    state.restore(row, checkpoint, sequence)
     return state
 
 
@@ -201,7 +202,7 @@ def test_an_empty_collection_has_a_checkpoint(engine: LocalEngine, collection: U
 
 def test_no_checkpoint_is_made_of_damaged_vectors(engine: LocalEngine, collection: UUID) -> None:
     add(engine, collection, range(3))
-    path = engine._states[collection]._arena.path
+    path = engine._states[collection]._vectors.arena.path
     data = bytearray(path.read_bytes())
     data[64 + 40] ^= 1
     path.write_bytes(data)

@@ -40,7 +40,7 @@ class Notebook:
 
     def arena(self, row: CollectionRow) -> Arena:
         assert row.info.dimension is not None
-        arena = Arena(self.folder, row.info.id, row.info.dimension)
+        arena = Arena(self.folder, row.info.id, row.info.dimension, row.arena)
         keep = arena.append
 
         def append(slot: int, vectors: np.ndarray, *, sync: bool) -> None:

@@ -25,7 +25,7 @@ from ochre.local.index.roster import Roster
 from ochre.local.index.trigrams import TextSegment
 from ochre.local.state import CollectionState
 from ochre.model.filters import ArrayContains, Compare, Exists, MetadataLeaf
-from ochre.model.requests import DeleteRecords, WriteRecords
+from ochre.model.requests import DeleteRecords, GetRecords, WriteRecords
 from ochre.settings import Settings
 from ochre.testing import strategies
 from ochre.testing.machine import EngineMachine, handles
@@ -100,6 +100,32 @@ class LocalMachine(EngineMachine):
             publish(engine, collection, "checkpoint", *self._checkpoints[collection])
 
     @rule(handle=handles)
+    def vacuum(self, handle: int) -> None:
+        engine = self.engines[handle]
+        assert isinstance(engine, LocalEngine)
+        engine.vacuum()
+
+    @rule(handle=handles, collection=EngineMachine.collections, ids=st.lists(strategies.ids, min_size=1))
+    def erase(self, handle: int, collection: UUID, ids: list[str]) -> None:
+        twin = self.twins[collection]
+        self.both(handle, "delete", DeleteRecords(collection, ids, erase=True), DeleteRecords(twin, ids, erase=True))
+
+    @rule(handle=handles)
+    def copies_hold_the_same(self, handle: int) -> None:
+        engine = self.engines[handle]
+        assert isinstance(engine, LocalEngine)
+        place = Path(self._folder.name)
+        engine.backup(place / "backup")
+        with suppress(FileNotFoundError):
+            (place / "x.ochre").unlink()
+        engine.snapshot(place / "x.ochre")
+        expected = records(engine)
+        for copy in (place / "backup", place / "x.ochre"):
+            opened = LocalEngine.open(copy, mode="r")
+            assert records(opened) == expected
+            opened.close()
+
+    @rule(handle=handles)
     def what_was_derived_is_what_the_records_say(self, handle: int) -> None:
         engine = self.engines[handle]
         assert isinstance(engine, LocalEngine)
@@ -108,6 +134,13 @@ class LocalMachine(EngineMachine):
             for collection, derived in engine._states.items():
                 if str(collection) in known:
                     compare_with_records(session, catalog.get_collection(session, collection), derived)
+
+
+def records(engine: LocalEngine) -> list[Any]:
+    """All records of all collections, as they are printed."""
+    rows = engine._look(catalog.all_collections)
+    include = frozenset({"documents", "embeddings", "metadatas", "uris"})
+    return [(row.info.name, str(engine.get(GetRecords(row.info.id, include=include)))) for row in rows]
 
 
 def every_leaf(key: str) -> Iterator[MetadataLeaf]:
@@ -135,8 +168,9 @@ def compare_with_records(session: Any, row: catalog.CollectionRow, derived: Coll
             == np.argsort(fresh.column(key).ranks(), kind="stable").tolist()
         )
     if row.next_slot:
-        arena = derived.arena(row).rows(row.next_slot)
-        assert np.allclose(derived.exact.extend(arena), np.linalg.norm(arena.astype(np.float64), axis=1))
+        vectors = derived.vectors(row)
+        arena = vectors.arena.rows(row.next_slot)
+        assert np.allclose(vectors.exact.extend(arena), np.linalg.norm(arena.astype(np.float64), axis=1))
 
 
 class CrampedMachine(LocalMachine):

@@ -153,6 +153,15 @@ def test_settings_come_from_file_environment_and_flags(run: Any, tmp_path: Path)
         assert client.get(f"{ROOT}/pre-flight-checks").json()["max_batch_size"] == 7
 
 
+@posix
+def test_a_folder_served_to_be_read_is_not_written(run: Any, folder: Path) -> None:
+    LocalEngine.open(folder).close()
+    with run("--read-only").start() as client:
+        assert client.get(COLLECTIONS).json() == []
+        answer = client.post(COLLECTIONS, json={"name": "things"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "read_only")
+
+
 # -- running ----------------------------------------------------------------------------------------------------
 
 

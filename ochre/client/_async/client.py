@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -13,9 +14,11 @@ from ochre.client._async.collection import AsyncCollection
 from ochre.client.creation import parse_new_collection
 from ochre.client.functions import DEFAULT, Function, check_conflict, check_function
 from ochre.client.place import choose_place
-from ochre.engine import AsyncEngine, AsyncServer
+from ochre.engine import AsyncEngine, AsyncFolder, AsyncServer
+from ochre.errors import UnsupportedError
 from ochre.model.names import parse_collection_id, parse_reference
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT, CollectionInfo, UserIdentity
+from ochre.model.upkeep import CopyReport, VacuumReport
 from ochre.settings import Settings
 from ochre.version import __version__
 
@@ -78,6 +81,51 @@ class AsyncClient:
         """
         await self._engine.reset()
         return True
+
+    # -- the folder ---------------------------------------------------------------------------------------------
+
+    async def backup(self, path: str | PathLike[str]) -> CopyReport:
+        """Make a backup of the whole database in a folder, or bring one up to date; others may write meanwhile.
+
+        A backup holds one committed state, of all tenants and databases. It is a database folder itself: it can be
+        opened, and until a backup is complete, it is the previous one.
+
+        Args:
+            path: a folder that is not there or is empty, or a backup of this database.
+
+        Raises:
+            InvalidArgumentError: the folder is something else, or a backup that was written to.
+            CorruptError: the database is damaged. UnsupportedError: the client works with a server.
+        """
+        return await self._folder("backup").backup(normalize.parse_path(path))
+
+    async def snapshot(self, path: str | PathLike[str]) -> CopyReport:
+        """Write the whole database into one new file, which can be opened as it is, to be read.
+
+        Raises:
+            AlreadyExistsError: there is a file of that name. UnsupportedError: the client works with a server.
+        """
+        return await self._folder("snapshot").snapshot(normalize.parse_path(path))
+
+    async def vacuum(self) -> VacuumReport:
+        """Leave no byte of what was deleted or replaced in any file, and give the space back.
+
+        It rewrites the texts and metadata of all collections, and the vectors of those with dead ones. Others go on
+        reading; their writes wait meanwhile.
+
+        Raises:
+            BusyError: a copy is being made, or somebody reads for too long; nothing is lost, repeat the call.
+            ReadOnlyError: the client was opened to read. UnsupportedError: the client works with a server.
+        """
+        return await self._folder("vacuum").vacuum()
+
+    def _folder(self, operation: str) -> AsyncFolder:
+        if isinstance(self._engine, AsyncFolder):
+            return self._engine
+        raise UnsupportedError(
+            f"{operation} is about a folder, and this client works with a server: run `ochre {operation}` where the "
+            "folder is"
+        )
 
     # -- about itself -------------------------------------------------------------------------------------------
 

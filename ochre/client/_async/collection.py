@@ -340,6 +340,8 @@ class AsyncCollection:
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
+        *,
+        erase: bool = False,
     ) -> DeleteResult:
         """Delete records by ids, by filters, or by both; return how many there were.
 
@@ -348,9 +350,13 @@ class AsyncCollection:
             where: a filter on metadata.
             where_document: a filter on documents.
             limit: with a filter: at most so many, the oldest first.
+            erase: leave no byte of them in any file when the call returns, nor of what was deleted or replaced in this
+                collection before. That rewrites the collection's vectors and everybody's texts and metadata, so delete
+                much at once.
 
         Raises:
             InvalidArgumentError: no selection at all, or a limit without a filter.
+            BusyError: with `erase`: the records are deleted, but not erased yet, as when a backup is being made.
         """
         if ids is None and where is None and where_document is None:
             raise InvalidArgumentError("At least one of ids, where, or where_document must be provided in delete.")
@@ -361,7 +367,7 @@ class AsyncCollection:
             )
         chosen = None if ids is None else parse_ids(ids, allow_blank=True)
         count = normalize.parse_count(limit, "limit", "delete")
-        return {"deleted": await self._engine.delete(DeleteRecords(self.id, chosen, filter_, count))}
+        return {"deleted": await self._engine.delete(DeleteRecords(self.id, chosen, filter_, count, erase))}
 
     async def modify(
         self,

@@ -1,0 +1,94 @@
+"""The hold on a folder's vectors: while somebody who copies them has it, nobody removes any.
+
+It is a lock on the file `ochre.hold`, shared by those who copy and exclusive for those who remove; the system releases
+it at the holder's death. Windows knows exclusive locks alone: there copies take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ochre.errors import BusyError
+
+FILE_NAME = "ochre.hold"
+
+_REMOVING_PATIENCE = 0.1  # seconds
+_POLL = 0.005
+
+
+class Hold:
+    """The hold of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def prepare(self) -> None:
+        """Make the file, so that those who may not write here can hold on as well."""
+        with suppress(OSError):
+            os.close(self._open())
+
+    @contextmanager
+    def copying(self, patience: float) -> Iterator[None]:
+        """Keep the vectors that are there now, while the block runs; without the file, and the right to make it, hope.
+
+        Raises:
+            BusyError: somebody was removing vectors for longer than `patience` seconds.
+        """
+        with self._locked(patience, shared=True, make=False):
+            yield
+
+    @contextmanager
+    def removing(self, patience: float = _REMOVING_PATIENCE) -> Iterator[None]:
+        """Remove vectors while the block runs.
+
+        Raises:
+            BusyError: they are being copied.
+        """
+        with self._locked(patience, shared=False, make=True):
+            yield
+
+    @contextmanager
+    def _locked(self, patience: float, *, shared: bool, make: bool) -> Iterator[None]:
+        file = self._open() if make else self._open_as_it_is()
+        if file is None:
+            yield
+            return
+        try:
+            deadline = time.monotonic() + patience
+            while not _try_lock(file, shared=shared):
+                if time.monotonic() > deadline:
+                    raise BusyError(
+                        f"the vectors in {self._folder} are being {'removed' if shared else 'copied'} by a backup, a "
+                        "snapshot or a vacuum of another client: try again when it is done"
+                    )
+                time.sleep(_POLL)
+            yield
+        finally:
+            os.close(file)
+
+    def _open(self) -> int:
+        return os.open(self._folder / FILE_NAME, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+
+    def _open_as_it_is(self) -> int | None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return os.open(self._folder / FILE_NAME, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        return None
+
+
+def _try_lock(file: int, *, shared: bool) -> bool:
+    with suppress(OSError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        return True
+    return False

@@ -1,0 +1,268 @@
+"""A database opened to be read only: a folder, whoever writes to it meanwhile, or a snapshot file. Nothing is written.
+
+SQLite's way to read depends on what lies beside the file, so that is looked at whenever a session is lent:
+
+- no log: nobody writes. The file is read as one that does not change. A lock keeps those who begin to write later from
+  tidying up their log behind our back, so a log that is still not there at the end of a read proves that none was.
+- a log with its index (`-shm`): others write, or did. SQLite reads both, and maps the index read-only.
+- a log without an index, as on a copied medium: file and log are copied to a temporary folder and read there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import shutil
+import tempfile
+import threading
+import time
+import urllib.parse
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import apsw
+
+from ochre.errors import ReadOnlyError, StorageError
+from ochre.local import pages, schema
+from ochre.local.database import Database, lost, open_databases
+from ochre.local.session import Session
+from ochre.local.state import StaleSnapshotError
+from ochre.settings import Settings
+
+_FLAGS = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+
+
+class Situation(enum.Enum):
+    """What lies beside the file."""
+
+    FROZEN = "no log"
+    LIVE = "a log and its index"
+    ASIDE = "a log alone"
+
+
+class ReadOnlySession(Session):
+    """A session that can only read.
+
+    Attributes:
+        situation: in which it was opened; unless that is `LIVE`, it is of use only while the situation is the same.
+    """
+
+    def __init__(self, connection: apsw.Connection, patience: float, situation: Situation) -> None:
+        super().__init__(connection, patience)
+        self.situation = situation
+
+
+class ReadOnlyDatabase(Database):
+    """The SQLite file of a folder, or a snapshot file; every write is an error."""
+
+    read_only = True
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        """Open what is there.
+
+        Raises:
+            StorageError: there is no database; FormatVersionError: the file is not ours to read.
+        """
+        self._presence: apsw.VFSFile | None = None
+        self._copying = threading.Lock()
+        self._copy: Path | None = None
+        self._remove_copy: weakref.finalize[..., ReadOnlyDatabase] | None = None
+        super().__init__(folder, settings)
+
+    def _prepare(self) -> None:
+        if not self._path.is_file():
+            raise StorageError(
+                f"there is no database at {self.folder}: check the path; opened without mode='r', it is created"
+            )
+        self._lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Lend a session with an open read transaction.
+
+        Raises:
+            StaleSnapshotError: somebody began to write in a way that this session could not follow; read again.
+        """
+        with self._followed(), super().read() as session:
+            yield session
+
+    def copy_into(self, path: Path) -> None:
+        """Write a committed state into a new SQLite file; raises as `read`."""
+        with self._followed():
+            super().copy_into(path)
+
+    @contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Make sure that nobody began to write meanwhile, unless a session can follow that."""
+        began = self._situation()
+        try:
+            yield
+        except Exception as error:
+            if self._overtaken(began):
+                raise StaleSnapshotError from error
+            raise
+        if self._overtaken(began):
+            raise StaleSnapshotError
+
+    def _overtaken(self, began: Situation) -> bool:
+        return began is not Situation.LIVE and began is not self._situation()
+
+    def borrow(self) -> Session:
+        """Lend a session without a transaction; `give_back` must follow."""
+        while True:
+            session = super().borrow()
+            assert isinstance(session, ReadOnlySession)
+            if not self._overtaken(session.situation):
+                return session
+            session.connection.close(force=True)
+            self._leave()
+
+    @contextmanager
+    def write(self, patience: float | None = None) -> Iterator[NoReturn]:
+        """Refuse.
+
+        Raises:
+            ReadOnlyError: always.
+        """
+        del patience
+        self.check_writable()
+        yield
+
+    def check_writable(self) -> NoReturn:
+        """Refuse."""
+        what = "a snapshot, which is never written" if self._is_snapshot else "open with mode='r'"
+        raise ReadOnlyError(f"{self.folder} is {what}: nothing was changed; to write, open a folder without mode='r'")
+
+    def make_way(self) -> None:
+        """Close the sessions that are not in use: this process is about to open the file for writing.
+
+        Within a process, SQLite shares one map of the log's index, and ours is read-only.
+        """
+        self.before_fork()
+        try:
+            with self._gate:
+                sessions, self._readers = self._readers, []
+            for session in sessions:
+                session.connection.close()
+        finally:
+            self.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, without the parent's connections."""
+        self._copying = threading.Lock()
+        self._presence = None  # the lock was the parent's
+        super().after_fork_in_child()
+        self._lock()
+
+    def close(self) -> None:
+        """Wait for calls under way, then release every handle."""
+        super().close()
+        self._presence = None
+        if self._remove_copy is not None:
+            self._remove_copy()
+
+    # -- parts --------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_snapshot(self) -> bool:
+        return self._path == self.folder
+
+    def _situation(self) -> Situation:
+        if self._is_snapshot:
+            return Situation.FROZEN
+        try:
+            size = Path(f"{self._path}-wal").stat().st_size
+        except FileNotFoundError:
+            return Situation.FROZEN
+        if Path(f"{self._path}-shm").exists():
+            return Situation.LIVE
+        return Situation.ASIDE if size else Situation.FROZEN
+
+    def _check_all_there(self, session: Session, acknowledged: int) -> None:
+        """Make sure that no acknowledged commit is missing; a page that is cut off is an error to whoever reads it."""
+        found = session.execute("SELECT number FROM commits").get
+        if not self._is_snapshot and (found is None or found < acknowledged):
+            session.connection.close()
+            raise lost(self.folder, found or 0, acknowledged)
+
+    def _lock(self) -> None:
+        """Hold the lock that every user of the file holds: while it is held, nobody removes the log."""
+        deadline = time.monotonic() + self._settings.busy_timeout
+        flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
+        self._presence = apsw.VFSFile("", str(self._path), flags)
+        while True:
+            try:
+                self._presence.xLock(apsw.SQLITE_LOCK_SHARED)
+            except apsw.BusyError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.003)
+            except apsw.Error:  # a file system without locks: then nobody can write through SQLite either
+                return
+            else:
+                return
+
+    def _connect(self, cache_kib: int) -> Session:
+        self._check_usable()
+        situation = self._situation()
+        connection = self._opened(situation)
+        session = ReadOnlySession(connection, self._settings.busy_timeout, situation)
+        try:
+            self._check(connection)
+            connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+            connection.execute("PRAGMA temp_store=MEMORY")
+        except BaseException:
+            connection.close()
+            raise
+        return session
+
+    def _check(self, connection: apsw.Connection) -> None:
+        if not self._is_snapshot:
+            schema.check(connection, self.folder)
+            return
+        try:
+            known = schema.version(connection, self.folder)
+        except apsw.NotADBError:
+            known = 0
+        if not known:
+            raise StorageError(
+                f"the file {self.folder} cannot be used, since it is no snapshot: name a folder, or a file that "
+                "`ochre snapshot` made"
+            )
+
+    def _opened(self, situation: Situation) -> apsw.Connection:
+        if situation is Situation.ASIDE:
+            return pages.connect(str(self._copied()))
+        options = "immutable=1"
+        if situation is Situation.LIVE:
+            options = "mode=ro" if self._written_by_this_process() else "mode=ro&readonly_shm=1"
+        return pages.connect(f"{_uri(self._path)}?{options}", _FLAGS)
+
+    def _written_by_this_process(self) -> bool:
+        return any(not other.read_only and other.is_at(self._path) for other in open_databases())
+
+    def _copied(self) -> Path:
+        """Return a copy of the file with its log, made on first use."""
+        with self._copying:
+            if self._copy is None:
+                folder = Path(tempfile.mkdtemp(prefix="ochre-"))
+                self._remove_copy = weakref.finalize(self, _remove, folder, os.getpid())
+                for suffix in ("", "-wal"):
+                    shutil.copyfile(f"{self._path}{suffix}", folder / f"{self._path.name}{suffix}")
+                self._copy = folder / self._path.name
+            return self._copy
+
+
+def _uri(path: Path) -> str:
+    text = path.as_posix()
+    return f"file:{'/' if text[0] != '/' else ''}{urllib.parse.quote(text, safe='/:')}"
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child shares the copy
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)

@@ -1,0 +1,220 @@
+"""Segments beside erasure, compaction, copies and readers: what was erased is in none, and answers stay right."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from ochre.errors import BusyError, ReadOnlyError
+from ochre.local import builders, catalog, compaction, plan, segments
+from ochre.local.builders import TextBuilder
+from ochre.local.check import check
+from ochre.local.engine import LocalEngine
+from ochre.local.lease import Lease
+from ochre.model.filters import parse_filters
+from ochre.model.requests import DeleteRecords, GetRecords, WriteRecords
+from ochre.settings import Settings
+from tests.local.test_backup import contents
+from tests.local.test_maintenance import COUNT, VECTORS, create, plan_of, query, recall, write
+
+NOT_BUILDING = Settings(background_indexing=False, synchronous="off", busy_timeout=0.2)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small collections be worth an index, and few dead vectors a compaction."""
+    monkeypatch.setattr(plan, "EXACT_NUMBERS", 100)
+    monkeypatch.setattr(plan, "PICKED_NUMBERS", 100)
+    monkeypatch.setattr(builders, "SMALLEST", 10)
+    monkeypatch.setattr(compaction, "_FEW_SLOTS", 10)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[LocalEngine]:
+    engine = LocalEngine.open(tmp_path / "db", NOT_BUILDING)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def collection(engine: LocalEngine) -> UUID:
+    """A collection with all segments, one record of which holds a secret."""
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.write(
+        WriteRecords(collection, "add", ["secret"], VECTORS[-1:], ["sesame opens"], [{"word": "sesame", "n": -1}])
+    )
+    assert engine.maintain()
+    return collection
+
+
+def files(engine: LocalEngine) -> set[str]:
+    return {name for name in contents(engine._folder) if name.startswith("index")}
+
+
+def row_of(engine: LocalEngine, collection: UUID) -> Any:
+    with engine._file.read() as session:
+        return catalog.get_collection(session, collection)
+
+
+def ids(engine: LocalEngine, collection: UUID, where_document: Any = None) -> list[str]:
+    return engine.get(GetRecords(collection, filter=parse_filters(None, where_document))).ids
+
+
+def delete_most(engine: LocalEngine, collection: UUID) -> list[str]:
+    kept = [f"id{n}" for n in range(0, COUNT, 4)]
+    gone = [id_ for id_ in ids(engine, collection) if id_ not in set(kept)]
+    engine.delete(DeleteRecords(collection, ids=gone))
+    return kept
+
+
+def test_an_erased_record_is_in_no_segment(engine: LocalEngine, collection: UUID) -> None:
+    before = files(engine)
+    assert len(before) == 3
+    assert any(b"sesame" in content for content in contents(engine._folder).values())
+    engine.delete(DeleteRecords(collection, ids=["secret"], erase=True))
+    assert not before & files(engine)
+    assert not any(b"sesame" in content for content in contents(engine._folder).values())
+    assert ids(engine, collection, {"$contains": "sesame"}) == []
+    assert engine.maintain()
+    assert len(files(engine)) == 3
+    assert ids(engine, collection, {"$contains": "sesame"}) == []
+
+
+def test_a_text_that_was_replaced_is_vacuumed_from_segments_and_the_graph_stays(
+    engine: LocalEngine, collection: UUID
+) -> None:
+    before = files(engine)
+    engine.write(WriteRecords(collection, "update", ["secret"], None, ["open now"], [{"word": "gone"}]))
+    engine.vacuum()
+    assert {Path(name).name.split("-")[0] for name in before & files(engine)} == {"graph"}
+    assert not any(b"sesame" in content for content in contents(engine._folder).values())
+
+
+def test_a_vacuum_leaves_segments_of_what_is_there(engine: LocalEngine, collection: UUID) -> None:
+    before = files(engine)
+    engine.vacuum()
+    assert files(engine) == before
+
+
+def test_upkeep_compacts_what_is_mostly_dead(engine: LocalEngine, collection: UUID, tmp_path: Path) -> None:
+    other = LocalEngine.open(tmp_path / "db", NOT_BUILDING)
+    old = query(other, collection, exact=True)
+    kept = delete_most(engine, collection)
+    size = sum(len(content) for name, content in contents(engine._folder).items() if name.startswith("vectors"))
+    expected = query(engine, collection, exact=True)
+    assert engine.maintain()
+    row = row_of(engine, collection)
+    assert row.next_slot == row.records == len(kept)
+    assert sum(len(c) for name, c in contents(engine._folder).items() if name.startswith("vectors")) < size / 2
+    for each in (engine, other):  # the other one has the old arena mapped
+        assert ids(each, collection) == kept
+        assert query(each, collection, exact=True).batches[0].ids == expected.batches[0].ids
+        assert recall(query(each, collection), expected) >= 0.95
+    assert old.batches[0].ids != expected.batches[0].ids
+    assert check(engine._folder).findings == []
+    other.close()
+
+
+def test_a_collection_with_few_dead_is_left_as_it_is(engine: LocalEngine, collection: UUID) -> None:
+    engine.delete(DeleteRecords(collection, ids=[f"id{n}" for n in range(COUNT // 3)]))
+    assert engine.maintain()
+    assert row_of(engine, collection).next_slot == COUNT + 1
+
+
+@pytest.mark.parametrize("builder", builders.BUILDERS, ids=lambda builder: builder.kind)
+def test_what_was_built_of_vectors_that_moved_is_not_published(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch, builder: Any
+) -> None:
+    build = type(builder).build
+    write(engine, collection, range(COUNT, 2 * COUNT - 1))
+    gone = [f"id{n}" for n in range(COUNT, COUNT + 100)]
+
+    def build_late(self: Any, job: Any) -> Any:
+        built = build(self, job)
+        engine.delete(DeleteRecords(collection, ids=gone))
+        compaction.cleanse(engine._file, collection, 1.0)
+        return built
+
+    monkeypatch.setattr(type(builder), "build", build_late)
+    engine._maintenance._attempt(collection, builder)
+    monkeypatch.undo()
+    with engine._file.read() as session:
+        assert builder.kind not in segments.published(session, row_of(engine, collection))
+    assert recall(query(engine, collection), query(engine, collection, exact=True)) >= 0.95
+
+
+def test_an_erasure_waits_for_those_who_build(engine: LocalEngine, collection: UUID) -> None:
+    lease = Lease(engine._folder)
+    assert lease.acquire()
+    with pytest.raises(BusyError, match=r"1 records were deleted, .*is building indexes.*call `vacuum` later"):
+        engine.delete(DeleteRecords(collection, ids=["secret"], erase=True))
+    with pytest.raises(BusyError, match="is building indexes"):
+        engine.vacuum()
+    lease.release()
+    assert ids(engine, collection, {"$contains": "sesame"}) == []
+    engine.vacuum()
+    assert not any(b"sesame" in content for content in contents(engine._folder).values())
+
+
+def test_a_build_makes_way_for_an_erasure(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    build = TextBuilder.build
+
+    def watched(self: Any, job: Any) -> Any:
+        asked.append(job.going_on())
+        with engine._maintenance._resting_lock:
+            engine._maintenance._resting += 1
+        asked.append(job.going_on())
+        try:
+            return build(self, job)
+        finally:
+            engine._maintenance._resting -= 1
+
+    write(engine, collection, range(COUNT, COUNT + 500))
+    monkeypatch.setattr(TextBuilder, "build", watched)
+    before = files(engine)
+    engine._maintenance._attempt(collection, TextBuilder())
+    assert asked == [True, False]
+    assert files(engine) == before
+
+
+def test_a_damaged_segment_is_a_note_of_the_check(engine: LocalEngine, collection: UUID) -> None:
+    name = next(name for name in files(engine) if "text" in name)
+    path = engine._folder / name
+    path.write_bytes(path.read_bytes()[:-1])
+    report = check(engine._folder)
+    assert report.whole
+    assert [(note.kind, note.collection) for note in report.notes] == [("segment", str(collection))]
+    assert "will be built anew" in report.notes[0].message
+
+
+def test_a_reader_uses_what_others_built_and_builds_nothing(engine: LocalEngine, collection: UUID) -> None:
+    reader = LocalEngine.open(engine._folder, Settings(), mode="r")
+    assert plan_of(query(reader, collection)) == "graph"
+    with pytest.raises(ReadOnlyError):
+        reader.maintain()
+    assert reader._maintenance._thread is None
+    reader.close()
+
+
+@pytest.mark.parametrize("copy", [LocalEngine.backup, LocalEngine.snapshot])
+def test_copies_come_without_segments_and_do_not_miss_them(
+    engine: LocalEngine, collection: UUID, tmp_path: Path, caplog: pytest.LogCaptureFixture, copy: Any
+) -> None:
+    target = tmp_path / "copy"
+    copy(engine, target)
+    with caplog.at_level(logging.WARNING):
+        reader = LocalEngine.open(target, Settings(), mode="r")
+        expected = query(engine, collection, exact=True)
+        assert recall(query(reader, collection), expected) >= 0.95
+        assert ids(reader, collection, {"$contains": "sesame"}) == ["secret"]
+        reader.close()
+    assert not caplog.records
