@@ -54,6 +54,7 @@ def compact(file: Database, collection: UUID, patience: float = 0.0, *, sync: bo
             except BaseException:
                 arena_path(file.folder, name).unlink(missing_ok=True)
                 raise
+        file.settle()
         remove_file(arena_path(file.folder, row.arena))
         return True
 

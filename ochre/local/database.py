@@ -20,7 +20,7 @@ from ochre.errors import ClosedError, CorruptError, StorageError
 from ochre.local import pages, schema
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.faults import damaged, translated
-from ochre.local.folders import make_folder
+from ochre.local.folders import make_folder, sync_path
 from ochre.local.network import check_local
 from ochre.local.session import Session
 from ochre.settings import Settings
@@ -40,6 +40,7 @@ _WAL_FRAME_BYTES = 4096 + 24
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _SURE = {"full", "extra"}  # settings of `synchronous` by which a commit that returned is on the disk
 _PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
+_POLL = 0.005
 _FOLD_PATIENCE = 1.0  # seconds that a writer waits for readers of a very long WAL
 
 
@@ -221,6 +222,12 @@ class Database:
         if number and self._settings.synchronous in _SURE:
             self._acknowledged.write(number)
 
+    def settle(self) -> None:
+        """Bring what is committed to the disk, if that has been left for later: files it names no more may go then."""
+        if self._settings.synchronous == "normal":
+            with contextlib.suppress(FileNotFoundError):  # then all of it is in the file
+                sync_path(self.folder / f"{FILE_NAME}-wal")
+
     def _prepare_wal(self) -> None:
         """Write zeros up to the size at which the WAL starts over, so that commits overwrite and never extend it.
 
@@ -270,7 +277,9 @@ class Database:
                     with session.waiting(patience):
                         session.execute("PRAGMA temp_store=FILE")  # the copy may be larger than the memory
                         session.execute("VACUUM")
-                        session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                        _patiently(
+                            lambda: session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), patience
+                        )
                 finally:
                     session.connection.close(force=True)  # the next one prepares the log anew
             finally:
@@ -392,16 +401,7 @@ class Database:
 
     def _switch_to_wal(self, connection: apsw.Connection) -> None:
         """Turn on WAL. SQLite does not wait for the lock this takes on a new file, so wait here."""
-        deadline = time.monotonic() + self._settings.busy_timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode=WAL").get  # noqa: B018  (reading runs it)
-            except apsw.BusyError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
-            else:
-                return
+        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").get, self._settings.busy_timeout)
 
     # -- fork ---------------------------------------------------------------------------------------------------
     # SQLite keeps its locks per process and its record of them in memory that a child inherits. A child therefore
@@ -437,6 +437,20 @@ class Database:
         if not quiet and self._identity is not None:
             _poisoned.add(self._identity)
         self.on_fork()
+
+
+def _patiently(act: Callable[[], object], patience: float) -> None:
+    """Do what needs a lock for which SQLite does not wait: of a new file, or of another's checkpoint."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            act()
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL)
+        else:
+            return
 
 
 def lost(folder: Path, found: int, acknowledged: int) -> CorruptError:

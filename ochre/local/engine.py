@@ -118,6 +118,7 @@ class LocalEngine:
             # Another process may be creating its collection's file right now; under the write lock none is.
             with self._file.write(_SWEEP_PATIENCE) as session:
                 owned = set(catalog.arenas(session).values())
+            self._file.settle()
             for name in orphans - owned:
                 remove_file(files[name])
 
@@ -389,6 +390,7 @@ class LocalEngine:
                 state.close()
             segments.sweep(self._folder, collection, set())
         with contextlib.suppress(BusyError, OSError), Hold(self._folder).removing():
+            self._file.settle()
             for arena in collections.values():
                 remove_file(arena_path(self._folder, arena))
 

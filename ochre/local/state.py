@@ -231,8 +231,10 @@ class CollectionState:
         try:
             return how(segments.path_of(self._folder, row, segment), segment)
         except (CorruptError, OSError) as error:
-            LOGGER.warning(
-                "the %s index %s cannot be used and will be built anew: %s", segment.kind, segment.name, error
+            # One that is gone was replaced after our snapshot, or deleted, which anybody may.
+            level = logging.WARNING if segments.path_of(self._folder, row, segment).exists() else logging.INFO
+            LOGGER.log(
+                level, "the %s index %s cannot be used and will be built anew: %s", segment.kind, segment.name, error
             )
             self._on_damage(row, segment)
             return None

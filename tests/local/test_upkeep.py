@@ -15,6 +15,7 @@ from ochre.local import builders, catalog, compaction, plan, segments
 from ochre.local.builders import TextBuilder
 from ochre.local.check import check
 from ochre.local.engine import LocalEngine
+from ochre.local.index import graph
 from ochre.local.lease import Lease
 from ochre.model.filters import parse_filters
 from ochre.model.requests import DeleteRecords, GetRecords, WriteRecords
@@ -184,6 +185,24 @@ def test_a_build_makes_way_for_an_erasure(
     engine._maintenance._attempt(collection, TextBuilder())
     assert asked == [True, False]
     assert files(engine) == before
+
+
+def test_a_build_without_memory_is_given_up_and_tried_again(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hungry(*arguments: Any, **options: Any) -> None:
+        raise MemoryError("std::bad_alloc")
+
+    write(engine, collection, range(COUNT, 2 * COUNT - 1))
+    before = files(engine)
+    with monkeypatch.context() as short, caplog.at_level(logging.WARNING):
+        short.setattr(graph, "build", hungry)
+        engine.maintain()
+    assert "the graph of collection" in caplog.text
+    assert {name for name in files(engine) if "graph" in name} == {name for name in before if "graph" in name}
+    assert recall(query(engine, collection), query(engine, collection, exact=True)) >= 0.95
+    assert engine.maintain()
+    assert {name for name in files(engine) if "graph" in name} != {name for name in before if "graph" in name}
 
 
 def test_a_damaged_segment_is_a_note_of_the_check(engine: LocalEngine, collection: UUID) -> None:
