@@ -33,6 +33,7 @@ FILE_NAME = "ochre.sqlite3"
 
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 4 * 1024
+_LEAST_CACHE_KIB = 256
 _READERS_KEPT = 8
 _SURE = {"full", "extra"}  # settings of `synchronous` by which a commit that returned is on the disk
 _PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
@@ -320,6 +321,14 @@ class Database:
         self._acknowledged.close()
         _databases.discard(self)
 
+    def _share(self, cache_kib: int) -> int:
+        """Return how much of a cache the memory limit leaves: half of it is for all of them."""
+        if self._settings.memory_limit is None:
+            return cache_kib
+        whole = _WRITER_CACHE_KIB + _READERS_KEPT * _READER_CACHE_KIB
+        share = self._settings.memory_limit // 2 // 1024 * cache_kib // whole
+        return max(min(cache_kib, share), _LEAST_CACHE_KIB)
+
     def _check_usable(self) -> None:
         if self._identify() in _poisoned:
             raise StorageError(
@@ -349,7 +358,7 @@ class Database:
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # so that the file can shrink one day
             self._switch_to_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._settings.synchronous}")
-            connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+            connection.execute(f"PRAGMA cache_size=-{self._share(cache_kib)}")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute(f"PRAGMA journal_size_limit={wal.LIMIT_BYTES}")
             if sys.platform == "darwin":  # there a plain fsync does not reach the disk
