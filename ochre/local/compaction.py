@@ -115,6 +115,18 @@ def vacuum(file: Database, patience: float, *, sync: bool = True) -> VacuumRepor
     return VacuumReport(before, _size(file.folder))
 
 
+def trim(file: Database, row: CollectionRow) -> None:
+    """Give room in a collection's arena back that a large write left for others."""
+    if row.info.dimension is None:
+        return
+    arena = Arena(file.folder, row.info.id, row.info.dimension, row.arena)
+    if arena.spare(row.next_slot):
+        with file.write() as session:  # nobody appends meanwhile
+            current = catalog.get_collection(session, row.info.id)
+            if current.arena == row.arena:
+                arena.trim(current.next_slot)
+
+
 def reclaim_pages(file: Database) -> bool:
     """Give unused pages of SQLite's file back, some at a time, if more than half are; return whether they were."""
     with file.read() as session:

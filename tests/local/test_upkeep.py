@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from ochre.errors import BusyError, ReadOnlyError
-from ochre.local import builders, catalog, compaction, plan, segments
+from ochre.local import arena, builders, catalog, compaction, plan, segments
 from ochre.local.builders import TextBuilder
 from ochre.local.check import check
 from ochre.local.engine import LocalEngine
@@ -120,6 +120,21 @@ def test_upkeep_compacts_what_is_mostly_dead(engine: LocalEngine, collection: UU
     assert old.batches[0].ids != expected.batches[0].ids
     assert check(engine._folder).findings == []
     other.close()
+
+
+def test_upkeep_gives_room_back_that_large_writes_left(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arena, "_ROOM_BYTES", 1000)
+    for start in (0, COUNT // 2):
+        write(engine, collection, range(start, start + COUNT))
+    (path,) = (engine._folder / "vectors").iterdir()
+    committed = arena.arena_bytes(VECTORS.shape[1], row_of(engine, collection).next_slot)
+    assert path.stat().st_size > committed + 1000
+    expected = query(engine, collection, exact=True)
+    engine.maintain()
+    assert path.stat().st_size == committed + 1000
+    assert query(engine, collection, exact=True).batches[0].ids == expected.batches[0].ids
 
 
 def test_a_collection_with_few_dead_is_left_as_it_is(engine: LocalEngine, collection: UUID) -> None:
