@@ -8,11 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from ochre.cli.output import say
+from ochre.cli.output import complain, say
 
 app = typer.Typer(no_args_is_help=True, help="The API keys that open a server. They are stored as hashes.")
 
-Folder = Annotated[Path, typer.Option("--path", help="The database folder.")]
+Folder = Annotated[
+    Path,
+    typer.Option(
+        "--path", envvar=["OCHRE_PATH", "PERSIST_DIRECTORY"], help="The database folder, as the server has it."
+    ),
+]
 
 
 def _store(path: Path) -> Any:
@@ -46,7 +51,10 @@ def list_(path: Folder = Path("./data")) -> None:
 
     Example: ochre keys list
     """
-    for key in _store(path).list():
+    store = _store(path)
+    if not store.exists():
+        complain(f"no key was ever created for {path}: is that the folder that the server has?")
+    for key in store.list():
         place = "/".join(part for part in (key.tenant, key.database, key.collection) if part) or "*"
         created = time.strftime("%Y-%m-%d %H:%M", time.gmtime(key.created))
         say(f"{key.id}  {key.scope:5}  {place}  {created}  {key.name}")

@@ -76,8 +76,10 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
 def worker() -> Any:
     """Make the application of one worker process."""
     from ochre.server.logs import configure
+    from ochre.server.runner import end_with
     from ochre.server.settings import ServerSettings
 
+    end_with(os.getppid())
     settings = msgspec.json.decode(os.environ[_HANDED_DOWN], type=ServerSettings)
     configure(settings.log_level, settings.log_format)
     return application(settings)
@@ -87,7 +89,7 @@ def _read(config: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(config.read_text(encoding="utf-8"))
+        found = yaml.load(config.read_text(encoding="utf-8"), _once_only(yaml))  # noqa: S506  (a safe loader)
     except OSError as error:
         raise StorageError(f"the configuration file {config} cannot be read ({error})") from error
     except yaml.YAMLError as error:
@@ -97,6 +99,20 @@ def _read(config: Path) -> dict[str, Any]:
             f"the configuration file {config} holds no settings: expected lines of `name: value`"
         )
     return found
+
+
+def _once_only(yaml: Any) -> Any:
+    """Return YAML's safe loader, but for mappings that name a key twice: of those it would take the last."""
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # imported late, so nothing is known of it
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
+            if twice is not None:
+                raise yaml.YAMLError(f"{twice!r} stands there twice")
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

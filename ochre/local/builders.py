@@ -56,7 +56,7 @@ class Builder(Protocol):
 
     kind: str
 
-    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+    def pending(self, session: Session, row: CollectionRow, published: Segment | None) -> int:
         """Return how much of the collection a new segment would cover that the published one does not; 0: no need."""
 
     def fits(self, session: Session, row: CollectionRow, reflected: CollectionRow) -> bool:
@@ -75,7 +75,7 @@ class GraphBuilder:
 
     kind = "graph"
 
-    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+    def pending(self, session: Session, row: CollectionRow, published: Segment | None) -> int:  # noqa: ARG002
         """Return the number of vectors outside the index, once they are worth a build."""
         if row.info.dimension is None or not plan.needs_index(row.next_slot, row.info.dimension):
             return 0
@@ -106,11 +106,12 @@ class GraphBuilder:
 class _RecordsBuilder:
     """What builders of segments over all records have in common."""
 
-    def pending(self, row: CollectionRow, published: Segment | None) -> int:
+    def pending(self, session: Session, row: CollectionRow, published: Segment | None) -> int:
         """Return about how many records were written since; a few are read as quickly as looked up."""
-        if published is None:
+        runs = None if published is None else log.changes_since(session, row, published.sequence)
+        if runs is None:
             return row.next_slot
-        written = max(row.next_slot - published.slots, row.info.head - published.sequence)
+        written = sum(last - first + 1 for first, last in runs)
         return written if written >= SMALLEST else 0
 
     def fits(self, session: Session, row: CollectionRow, reflected: CollectionRow) -> bool:

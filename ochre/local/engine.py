@@ -302,7 +302,8 @@ class LocalEngine:
         """Delete everything and recreate the default tenant and database."""
         if not self._settings.allow_reset:
             raise ForbiddenError(
-                "reset is off: open the client with Settings(allow_reset=True) to allow deleting everything"
+                "reset is off: to allow deleting everything, open the client with Settings(allow_reset=True), or start "
+                "the server with --allow-reset"
             )
         with self._file.write() as session:
             collections = catalog.clear(session)

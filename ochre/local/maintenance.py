@@ -33,6 +33,7 @@ from ochre.local.state import CollectionState
 LOGGER = logging.getLogger("ochre.maintenance")
 
 _POLL = 0.5  # seconds between looks at what other processes did
+_REGULAR = 30.0  # seconds after which it is looked for work although nobody wrote: files may have been deleted
 _QUIET = 1.0  # seconds without a write after which any tail is worth a build
 _PUBLISH_PATIENCE = 60.0  # seconds that publishing waits for writers
 _COMPACT_PATIENCE = 1.0  # seconds that compaction waits for writers, and for those who copy vectors
@@ -64,6 +65,7 @@ class Maintenance:
         self._working = threading.Lock()
         self._resting = 0  # how many want nothing to be built
         self._resting_lock = threading.Lock()
+        self._looked = 0.0  # when it was last looked for work
         self._written = 0.0  # when somebody last wrote, by the monotonic clock
         self._stamp: tuple[int, ...] | None = None
         self._damaged: list[tuple[CollectionRow, Segment]] = []
@@ -103,7 +105,8 @@ class Maintenance:
             self._stamp, self._written = stamp, now
         elif self._written and now - self._written > _QUIET + 2 * _POLL:
             self._written = 0.0
-        if self._written or self._damaged:
+        if self._written or self._damaged or now - self._looked > _REGULAR:
+            self._looked = now
             self.run(quiet=now - self._written >= _QUIET)
 
     def _changed_stamp(self) -> tuple[int, ...]:
@@ -175,12 +178,12 @@ class Maintenance:
         if row.next_slot < builders.SMALLEST:
             return 0
         known = segments.there(self._folder, session, row)
-        return max(self._pending(row, builder, known.get(builder.kind)) for builder in BUILDERS)
+        return max(self._pending(session, row, builder, known.get(builder.kind)) for builder in BUILDERS)
 
-    def _pending(self, row: CollectionRow, builder: Builder, published: Segment | None) -> int:
+    def _pending(self, session: Session, row: CollectionRow, builder: Builder, published: Segment | None) -> int:
         if (row.info.id, builder.kind, row.next_slot) in self._unsuitable:
             return 0
-        return builder.pending(row, published)
+        return builder.pending(session, row, published)
 
     def report(self, row: CollectionRow, segment: Segment) -> None:
         """Take note of a segment that cannot be used; it is taken back and built anew when there is time."""
@@ -199,7 +202,7 @@ class Maintenance:
                 known = segments.there(self._folder, session, row)
                 for builder in BUILDERS:
                     published = known.get(builder.kind)
-                    pending = self._pending(row, builder, published)
+                    pending = self._pending(session, row, builder, published)
                     if pending and (quiet or pending >= builders.patience(published)):
                         found.append((row.info.id, builder))
         return found

@@ -134,8 +134,11 @@ class ReadOnlyDatabase(Database):
 
     def check_writable(self) -> NoReturn:
         """Refuse."""
-        what = "a snapshot, which is never written" if self._is_snapshot else "open with mode='r'"
-        raise ReadOnlyError(f"{self.folder} is {what}: nothing was changed; to write, open a folder without mode='r'")
+        what = "is a snapshot, which is never written" if self._is_snapshot else "was opened to be read only"
+        raise ReadOnlyError(
+            f"the database {what}: nothing was changed; to write, open a folder without mode='r', or start the server "
+            "without --read-only"
+        )
 
     def make_way(self) -> None:
         """Close the sessions that are not in use: this process is about to open the file for writing.

@@ -19,12 +19,14 @@ from typing import Literal
 import msgspec
 
 from ochre.errors import InvalidArgumentError, NotFoundError, StorageError
+from ochre.model.text import preview
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 
 _PREFIX = "ochre_"
 _FRESH_SECONDS = 0.5
+_LONGEST_NAME = 100
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -80,19 +82,27 @@ class KeyStore:
         """Create a key; return what is kept of it, and the key itself, which is shown this once.
 
         Raises:
-            InvalidArgumentError: an unknown scope, a database without its tenant, or a collection without its database.
+            InvalidArgumentError: an unknown scope, a name that logs and lists cannot show, a database without its
+                tenant, or a collection without its database.
+            StorageError: the folder cannot be written.
         """
         if scope not in SCOPES:
             raise InvalidArgumentError(f"scope is {scope!r}: expected {', '.join(SCOPES)}")
         if (database and not tenant) or (collection and not database):
             raise InvalidArgumentError("a key for a database names its tenant, one for a collection its database too")
+        _check_name(name)
+        if "" in (tenant, database, collection):
+            raise InvalidArgumentError("a key is limited to a tenant, database or collection with a name: leave it out")
         id_ = secrets.token_hex(4)
         secret = f"{_PREFIX}{id_}_{secrets.token_urlsafe(32)}"
         key = Key(id_, name, scope, _digest(secret), time.time(), tenant, database, collection)
-        self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{id_}.{os.getpid()}"
-        temporary.write_bytes(msgspec.json.encode(key))
-        temporary.replace(self._path(id_))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(msgspec.json.encode(key))
+            temporary.replace(self._path(id_))
+        except OSError as error:
+            raise StorageError(f"the key cannot be kept in {self.folder} ({error}): check the path") from error
         return key, secret
 
     def list(self) -> list[Key]:
@@ -147,6 +157,13 @@ class KeyStore:
 
     def _path(self, id_: str) -> Path:
         return self.folder / f"{Path(id_).name}.json"
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise InvalidArgumentError(
+            f"the key's name is {preview(name)}: expected 1 to {_LONGEST_NAME} characters that can be printed in a line"
+        )
 
 
 def _digest(secret: str) -> str:

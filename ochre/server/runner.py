@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -18,6 +23,8 @@ from ochre.errors import InvalidArgumentError, OchreError
 from ochre.server import metrics
 from ochre.server.logs import LOGGER
 from ochre.server.settings import ServerSettings
+
+_PARENT_POLL = 1.0  # seconds between looks at whether the first process is there
 
 
 class Config(uvicorn.Config):
@@ -37,8 +44,8 @@ def configure(application: Any, settings: ServerSettings) -> Config:
         ws="none",
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
-        timeout_keep_alive=int(settings.keep_alive),
-        timeout_graceful_shutdown=int(settings.shutdown_timeout),
+        timeout_keep_alive=math.ceil(settings.keep_alive),
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -134,6 +141,19 @@ class Workers(Multiprocess):
                 metrics.forget(process.pid)
 
 
+def end_with(parent: int) -> None:
+    """End this worker process when the one that started it is gone: nobody would ever replace or stop it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_POLL)
+        LOGGER.error("the server's first process is gone: this worker ends")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if sys.platform != "win32":  # there a process keeps its parent's number
+        threading.Thread(target=watch, name="ochre-parent", daemon=True).start()
+
+
 class Timer:
     """Does something unless it is stopped in time."""
 
@@ -217,6 +237,13 @@ class TimedProtocol(HttpToolsProtocol):
         self._head.stop()
         self._answer.stop()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End the connection once no request is under way; an idle one of TLS at once, whatever the client answers."""
+        if self.scheme == "https" and not self._busy():
+            self.transport.abort()
+        else:
+            super().shutdown()
 
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from ochre.errors import InvalidArgumentError
 
@@ -88,6 +90,9 @@ class ServerSettings:
             file = getattr(self, name)
             if file is not None and not Path(file).is_file():
                 raise InvalidArgumentError(f"{name} is {file!r}: there is no such file")
+        self._check_certificate()
+        if not self.path:
+            raise InvalidArgumentError("path is empty: name the database folder")
         if self.auth == "on" and self.insecure:
             raise InvalidArgumentError("auth is 'on' and insecure is set: they contradict each other; drop one")
         if self.max_buffered_bytes < self.max_body_bytes:
@@ -96,15 +101,27 @@ class ServerSettings:
                 "one body must fit"
             )
 
+    def _check_certificate(self) -> None:
+        if self.tls_cert is None or self.tls_key is None:
+            return
+
+        def encrypted() -> str:
+            raise InvalidArgumentError(
+                f"tls_key is {self.tls_key!r}, which is encrypted: decrypt it, for example with openssl"
+            )
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key, encrypted)
+        except (ssl.SSLError, OSError) as error:
+            raise InvalidArgumentError(
+                f"tls_cert {self.tls_cert!r} and tls_key {self.tls_key!r} cannot be used ({error}): expected a "
+                "certificate and its private key, both PEM"
+            ) from error
+
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def asks_for_keys(self, *, keys_exist: bool) -> bool:
         """Decide whether callers must show an API key.
@@ -127,6 +144,17 @@ class ServerSettings:
                 f"host is {self.host!r}, which others can reach, and there are no API keys: create one with "
                 "`ochre keys create`, or pass --insecure if an open server is meant"
             )
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, perhaps with a port, is a name or an address of this machine that others cannot reach."""
+    name = urlsplit(f"//{host}" if host.count(":") < 2 or "[" in host else f"//[{host}]").hostname or ""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
         return False
 
 
@@ -170,7 +198,11 @@ def _from_file(config: Mapping[str, Any]) -> dict[str, Any]:
                 "leave it out, and set otel_endpoint to the collector's address for HTTP, which ends in :4318/v1/traces"
             )
         if key in names:
-            values |= {} if value is None else {names[key]: value}
+            if value is not None and values.setdefault(names[key], value) != value:
+                raise InvalidArgumentError(
+                    f"the configuration file says {values[names[key]]!r} and, with {key!r}, {value!r} about "
+                    f"{names[key]}: they contradict each other; drop one"
+                )
         elif key not in {*_IGNORED, "open_telemetry.endpoint"} and key.split(".")[0] not in _IGNORED:
             raise InvalidArgumentError(
                 f"the configuration file has the unknown key {key!r}: expected {', '.join(OPTIONS)}"
@@ -206,7 +238,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             )
         if not text:
             raise InvalidArgumentError(f"the environment variable {variable} is empty: give it a value, or unset it")
-        values[name] = text
+        if values.setdefault(name, text) != text:
+            raise InvalidArgumentError(
+                f"the environment says {text!r} in {variable}, and {values[name]!r} in a variable of Chroma's, about "
+                f"{name}: they contradict each other; unset one"
+            )
     return values
 
 

@@ -20,7 +20,15 @@ from ochre.local.index import graph
 from ochre.local.lease import Lease
 from ochre.model.configuration import parse_configuration
 from ochre.model.filters import parse_filters
-from ochre.model.requests import CreateCollection, DeleteRecords, GetRecords, QueryRecords, QueryReply, WriteRecords
+from ochre.model.requests import (
+    CreateCollection,
+    DeleteRecords,
+    GetRecords,
+    ModifyCollection,
+    QueryRecords,
+    QueryReply,
+    WriteRecords,
+)
 from ochre.settings import Settings
 from tests.local.conftest import Script
 
@@ -183,6 +191,62 @@ def test_an_index_of_nothing_but_the_dead_is_left_alone(engine: LocalEngine) -> 
     write(engine, collection, range(COUNT), shift=COUNT)
     assert check_against_exact(engine, collection) == "scan"
     assert check_against_exact(engine, collection, {"rare": True}) == "scan matches"
+
+
+def outlier(rows: np.ndarray) -> np.ndarray:
+    rows[7] *= 1e4
+    return rows
+
+
+def one_dimension(rows: np.ndarray) -> np.ndarray:
+    rows[:, 3] *= 1e4
+    return rows
+
+
+@pytest.mark.parametrize("spread", [outlier, one_dimension])
+@pytest.mark.parametrize("space", ["l2", "ip"])
+def test_few_values_out_of_proportion_cost_no_neighbours(engine: LocalEngine, space: str, spread: Any) -> None:
+    low = np.random.default_rng(3).standard_normal((COUNT, 4)) @ np.random.default_rng(4).standard_normal(
+        (4, DIMENSION)
+    )
+    rows = spread(low.astype(np.float32))
+    collection = create(engine, {"hnsw": {"space": space, "sync_threshold": 10}})
+    engine.write(WriteRecords(collection, "add", [f"id{n}" for n in range(COUNT)], rows))
+    engine.maintain()
+    asked = QueryRecords(collection, rows[100:200], 10, explain=True)
+    reply = engine.query(asked)
+    assert plan_of(reply) == "graph"
+    assert recall(reply, engine.query(QueryRecords(collection, rows[100:200], 10, exact=True))) >= 0.95
+
+
+def test_a_graph_with_other_settings_is_built_anew(engine: LocalEngine) -> None:
+    collection = create(engine, {"hnsw": {"space": "cosine", "sync_threshold": 10, "max_neighbors": 8}})
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    configuration = parse_configuration({"hnsw": {"max_neighbors": 24}}).hnsw
+    engine.modify_collection(ModifyCollection(collection, configuration={"hnsw": {"max_neighbors": 24}}))
+    write(engine, collection, range(COUNT, COUNT + 200))
+    engine.maintain()
+    with engine._file.read() as session:
+        row = catalog.get_collection(session, collection)
+        opened = engine._state(session, row).graph(session, row)
+    assert configuration.max_neighbors == opened._index.hnsw.nb_neighbors(1) == 24
+
+
+def test_what_one_call_changed_of_many_records_is_worth_a_build(engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    before = files(engine, collection)
+    ids = [f"id{n}" for n in range(COUNT)]
+    engine.write(WriteRecords(collection, "update", ids, None, metadatas=[{"n": -n} for n in range(COUNT)]))
+    assert engine.indexing(collection).pending >= COUNT
+    engine.maintain()
+    assert engine.indexing(collection).pending == 0
+    after = files(engine, collection)
+    assert after["text"] != before["text"]
+    assert after["checkpoint"] != before["checkpoint"]
+    assert after["graph"] == before["graph"]
 
 
 def test_an_index_is_extended_and_the_old_file_removed(engine: LocalEngine) -> None:

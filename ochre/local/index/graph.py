@@ -1,8 +1,9 @@
 """The vector index: an immutable file over the arena's first slots, built in the background and mapped by every reader.
 
 A node's number is its slot, so the index needs no table of its own and never changes for an update or a delete: slots
-that nobody names any more are left out by a selector. It holds each vector as one byte a dimension, normalised where
-the space is `cosine`. What it finds are candidates: whoever asks computes their distances from the arena.
+that nobody names any more are left out by a selector. It holds each vector as one byte a dimension, or as it is where
+that would blur who is near whom; normalised where the space is `cosine`. What it finds are candidates: whoever asks
+computes their distances from the arena.
 
 Two structures serve the two kinds of configuration: a graph (HNSW: Malkov and Yashunin, "Efficient and robust
 approximate nearest neighbor search using Hierarchical Navigable Small World graphs", 2016) and inverted lists (IVF:
@@ -28,6 +29,8 @@ from ochre.model.vectors import Matrix, Space
 _TRAINING_ROWS = 65_536
 _STEP_ROWS = 4096  # rows added before it is asked again whether to go on
 _LARGEST = 1e15  # values beyond it would leave the range of float32 when squared and summed
+_BLUR = 0.05  # of the distance of neighbours: an error beyond it costs some of them
+_NEAR_ROWS, _NEAR_SAMPLES = 4096, 256
 _DRIFT_SHARE = 0.01  # of new values outside what the codes were trained on: more make a new training worth it
 _TURN = 8  # queries a thread takes at a time
 
@@ -143,10 +146,11 @@ def build(
     space = configuration.space
     faiss.omp_set_num_threads(configuration.hnsw.threads)
     try:
-        index = None if previous is None else _extendable(previous, arena, space)
+        index = None if previous is None else _extendable(previous, arena, configuration)
         if index is None:
-            index = _fresh(configuration, len(arena), arena.shape[1])
-            index.train(_sample(arena, space))
+            sample = _sample(arena, space)
+            index = _fresh(configuration, len(arena), sample)
+            index.train(sample)
         if _is_graph(index):
             index.hnsw.efConstruction = configuration.hnsw.ef_construction
         for start in range(index.ntotal, len(arena), _STEP_ROWS):
@@ -173,15 +177,22 @@ def list_count(rows: int, split_threshold: int) -> int:
     return int(np.clip(rows // split_threshold, 1, max(most, 1)))
 
 
-def _fresh(configuration: Configuration, rows: int, dimension: int) -> Any:
-    faiss = _faiss()
+def _fresh(configuration: Configuration, rows: int, sample: Matrix) -> Any:
+    """Return an empty index for so many rows, of which some are given."""
+    faiss, dimension, code = _faiss(), sample.shape[1], _faiss().ScalarQuantizer.QT_8bit
     metric = faiss.METRIC_L2 if configuration.space == "l2" else faiss.METRIC_INNER_PRODUCT
-    code = faiss.ScalarQuantizer.QT_8bit
+    plain = _too_coarse(sample)
     if configuration.spann is None:
-        return faiss.IndexHNSWSQ(dimension, code, configuration.hnsw.max_neighbors, metric)
+        neighbours = configuration.hnsw.max_neighbors
+        if plain:
+            return faiss.IndexHNSWFlat(dimension, neighbours, metric)
+        return faiss.IndexHNSWSQ(dimension, code, neighbours, metric)
     coarse = faiss.IndexFlatL2(dimension) if configuration.space == "l2" else faiss.IndexFlatIP(dimension)
     lists = list_count(rows, configuration.spann.split_threshold)
-    index = faiss.IndexIVFScalarQuantizer(coarse, dimension, lists, code, metric, False)
+    if plain:
+        index = faiss.IndexIVFFlat(coarse, dimension, lists, metric)
+    else:
+        index = faiss.IndexIVFScalarQuantizer(coarse, dimension, lists, code, metric, False)
     index.cp.niter = 8
     index.cp.max_points_per_centroid = 64
     index.own_fields = True
@@ -189,24 +200,48 @@ def _fresh(configuration: Configuration, rows: int, dimension: int) -> Any:
     return index
 
 
-def _extendable(previous: Path, arena: Matrix, space: Space) -> Any | None:
+def _extendable(previous: Path, arena: Matrix, configuration: Configuration) -> Any | None:
     """Return the previous index, in memory, if it still suits what is to be added."""
+    space = configuration.space
     index = _faiss().read_index(str(previous))
     known = int(index.ntotal)
     if known > len(arena):
         return None
+    if _is_graph(index) and index.hnsw.nb_neighbors(1) != configuration.hnsw.max_neighbors:
+        return None
     fresh = _checked(arena[known : known + _TRAINING_ROWS], space)
-    if len(fresh) and _trained(index).outside(fresh) > _DRIFT_SHARE:
+    trained = _trained(index)
+    if len(fresh) and trained is not None and trained.outside(fresh) > _DRIFT_SHARE:
         return None
     if not _is_graph(index) and len(arena) > 2 * known:  # its lists would grow too long
         return None
     return index
 
 
-def _trained(index: Any) -> _Range:
-    coder = (_concrete(index.storage) if _is_graph(index) else index).sq
+def _trained(index: Any) -> _Range | None:
+    """Return what the codes can express, None where vectors are held as they are."""
+    coder = getattr(_concrete(index.storage) if _is_graph(index) else index, "sq", None)
+    if coder is None:
+        return None
     low, span = np.split(_faiss().vector_to_array(coder.trained), 2)
     return _Range(low, span)
+
+
+def _too_coarse(sample: Matrix) -> bool:
+    """Tell whether codes would blur who is near whom: few vectors lie far out, or one dimension is all that counts.
+
+    A byte divides each dimension into 255 steps between its least and its greatest value. The error that makes, about
+    the square root of a twelfth of the steps' squares, must be small beside the distance of neighbours.
+    """
+    steps = (sample.max(axis=0) - sample.min(axis=0)).astype(np.float64) / 255.0
+    rows = sample[:_NEAR_ROWS].astype(np.float64)
+    some = rows[:: max(len(rows) // _NEAR_SAMPLES, 1)]
+    squares = np.einsum("ij,ij->i", rows, rows)
+    apart = squares[:: max(len(rows) // _NEAR_SAMPLES, 1), None] + squares - 2.0 * (some @ rows.T)
+    apart[apart <= 1e-9 * squares] = np.inf  # themselves, and their likes
+    nearest = apart.min(axis=1)
+    near = np.sqrt(nearest[np.isfinite(nearest)])
+    return bool(len(near)) and float(np.sqrt(np.sum(steps**2) / 12.0)) > _BLUR * float(np.median(near))
 
 
 def _sample(arena: Matrix, space: Space) -> Matrix:
