@@ -6,7 +6,7 @@ BIN := $(VENV)/$(SCRIPTS)
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_BIN := $(INTEGRATIONS)/$(SCRIPTS)
 
-.PHONY: help demo test check format integrations peer-suite test-clients test-migrate fuzz damage bench performance clean
+.PHONY: help demo test check format integrations peer-suite test-clients test-migrate fuzz damage torture bench performance clean
 
 help:
 	@echo "make demo          index the standard library's docstrings and answer questions about them"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-migrate  import folders written by several releases of Chroma, and compare (about ten minutes)"
 	@echo "make fuzz          send the server whatever its OpenAPI document allows (about three minutes)"
 	@echo "make damage        damage a folder 20,000 times and see that nothing of it is silent (about half an hour)"
+	@echo "make torture       kill processes, fail disks and cut the power, ten thousand times (about half an hour)"
 	@echo "make bench         compare with Chroma and LanceDB, side by side (some hours)"
 	@echo "make performance   bring the tables and plots of docs/performance.md up to date with the stored figures"
 	@echo "make format        format the code and bring generated pages up to date"
@@ -68,6 +69,9 @@ fuzz: $(BIN)/.installed
 
 damage: $(BIN)/.installed
 	$(BIN)/python -m tests.local.damage --rounds 20000
+
+torture: $(BIN)/.installed
+	$(BIN)/python -m tests.torture --points 6000 --cuts 6000 --seconds 600 --processes 8 --measure
 
 test-clients: $(BIN)/.installed
 	$(BIN)/python tests/clients/run.py

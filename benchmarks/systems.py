@@ -12,7 +12,11 @@ from typing import Any
 from benchmarks.worker.sharing import command, result
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {"chroma": "chromadb==1.5.9", "lancedb": "lancedb==0.40.*"}
+PACKAGES = {
+    "chroma": ["chromadb==1.5.9"],
+    "lancedb": ["lancedb==0.40.*"],
+    "milvus": ["milvus-lite==3.2.*", "pymilvus==3.0.*"],
+}
 TITLES = {"ochre": "Ochre", "chroma": "Chroma", "lancedb": "LanceDB"}
 
 
@@ -46,8 +50,8 @@ class System:
 
     def version(self) -> str:
         """Return the version of the system."""
-        package = "chromadb" if self.name == "chroma" else self.name
-        code = f"import {package}; print({package}.__version__)"
+        package = {"chroma": "chromadb", "milvus": "milvus-lite"}.get(self.name, self.name)
+        code = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
         done = subprocess.run([str(self.python), "-c", code], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
@@ -65,5 +69,5 @@ def environment(name: str) -> Path:
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PACKAGES[name], "psutil"], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES[name], "psutil"], check=True)
     return python

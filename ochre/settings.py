@@ -10,6 +10,9 @@ from ochre.errors import InvalidArgumentError, InvalidTypeError
 Mode = Literal["w", "r"]
 """How a folder is opened: to read and write, or to read only."""
 
+LEAST_MEMORY = 8 * 1024 * 1024
+"""The smallest limit that leaves caches of some use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -22,6 +25,9 @@ class Settings:
         busy_timeout: seconds that a write waits for other processes' writes (60).
         max_open_collections: collections whose indexes are kept in memory at once (256); the least used go first. They
             are fewer where the system allows a process few open files.
+        memory_limit: about how many bytes this client's caches may take (None: no limit): SQLite's pages, and what is
+            kept of collections. Beyond it the least used go, and are made again, or read from mapped files, when they
+            are needed. What building an index takes comes on top.
         background_indexing: whether this client builds vector indexes in a thread of its own (true). Of all processes
             on a folder one does it at a time; one that only looks something up may leave it to the others.
         allow_network_folder: whether a folder on a network file system is opened to write (false); that is safe only
@@ -32,6 +38,7 @@ class Settings:
     synchronous: Literal["full", "normal", "off"] = "full"
     busy_timeout: float = 60.0
     max_open_collections: int = 256
+    memory_limit: int | None = None
     background_indexing: bool = True
     allow_network_folder: bool = False
 
@@ -49,3 +56,8 @@ class Settings:
             raise InvalidTypeError(f"max_open_collections is {self.max_open_collections!r}: expected a whole number")
         if self.max_open_collections < 1:
             raise InvalidArgumentError(f"max_open_collections is {self.max_open_collections}: expected 1 or more")
+        limit = self.memory_limit
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+            raise InvalidTypeError(f"memory_limit is {limit!r}: expected a whole number of bytes, or None for no limit")
+        if limit is not None and limit < LEAST_MEMORY:
+            raise InvalidArgumentError(f"memory_limit is {limit}: expected {LEAST_MEMORY} bytes or more")

@@ -44,8 +44,9 @@ ALL = 2**31 - 1
 class LanceStore:
     """A folder of tables."""
 
-    def __init__(self, folder: str) -> None:
-        self._database = lancedb.connect(folder)
+    def __init__(self, folder: str, *, consistent: bool = False) -> None:
+        """Open it; `consistent` reads look for others' commits each time, which they do not by themselves."""
+        self._database = lancedb.connect(folder, read_consistency_interval=timedelta(0) if consistent else None)
 
     def create(self, name: str = "wordnet") -> LanceThings:
         """See `Store`."""

@@ -37,18 +37,15 @@ def spread(seconds: list[float]) -> dict[str, float]:
 def memory() -> dict[str, float]:
     """Return the memory of this process in megabytes: resident, and the part of it that no other could share.
 
+    Mapped files can be shared, whether anybody does now or not.
+
     Linux tells precisely; elsewhere psutil does, if it is there.
     """
     rollup = Path("/proc/self/smaps_rollup")
     if rollup.exists():
         lines = [line.split() for line in rollup.read_text(encoding="ascii").splitlines()[1:]]
         kilobytes = {line[0].removesuffix(":"): int(line[1]) for line in lines}
-        private = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
-        return {
-            "resident_mb": kilobytes["Rss"] / 1024,
-            "private_mb": private / 1024,
-            "anonymous_mb": kilobytes["Anonymous"] / 1024,
-        }
+        return {"resident_mb": kilobytes["Rss"] / 1024, "private_mb": kilobytes["Anonymous"] / 1024}
     try:
         import psutil
     except ImportError:

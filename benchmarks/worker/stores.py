@@ -51,12 +51,16 @@ class Store(Protocol):
         """List all collections."""
 
 
-def open_store(system: str, folder: str) -> Store:
-    """Import a system and open a folder with it."""
+def open_store(system: str, folder: str, *, consistent: bool = False) -> Store:
+    """Import a system and open a folder with it; `consistent` where other processes' writes must be seen at once."""
     if system == "lancedb":
         from benchmarks.worker.lance import LanceStore
 
-        return LanceStore(folder)
+        return LanceStore(folder, consistent=consistent)
+    if system == "milvus":
+        from benchmarks.worker.milvus import MilvusStore
+
+        return MilvusStore(folder)
     from benchmarks.worker.alike import AlikeStore
 
     return AlikeStore(system, folder)

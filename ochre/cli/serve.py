@@ -65,7 +65,7 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
     locked = settings.asks_for_keys(keys_exist=keys.exists())
     authenticator = Authenticator(None if settings.auth == "off" else keys, open_until_first_key=not locked)
     names = ("allow_reset", "synchronous", "busy_timeout", "allow_network_folder")
-    chosen = Settings(**{name: getattr(settings, name) for name in names})
+    chosen = Settings(**{name: getattr(settings, name) for name in names}, memory_limit=settings.memory_limit or None)
     engine = open_engine(folder, chosen, "r" if settings.read_only else "w")
     if check_only:
         engine.close()

@@ -7,6 +7,7 @@ never changes once it is committed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
@@ -63,6 +64,21 @@ class Arena:
             write_at(file, data[offset : offset + _WRITE_BYTES], start + offset)
         if sync:
             sync_file(file)
+
+    def spare(self, count: int) -> bool:
+        """Whether there is more room behind the first `count` rows than small appends need."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.path.stat().st_size > self._trimmed(count)
+        return False
+
+    def trim(self, count: int) -> None:
+        """Give that room back; nobody may be appending."""
+        if self.spare(count):
+            with contextlib.suppress(OSError):  # Windows refuses while it is mapped
+                os.truncate(self.path, self._trimmed(count))
+
+    def _trimmed(self, count: int) -> int:
+        return HEADER_BYTES + count * self._stride + _ROOM_BYTES
 
     def rows(self, count: int) -> Matrix:
         """Return the first `count` rows, `(count, d)` float32, read-only, without reading them.

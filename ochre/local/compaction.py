@@ -22,6 +22,7 @@ from ochre.local import catalog, log, segments
 from ochre.local.arena import Arena, arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database
+from ochre.local.faults import translated
 from ochre.local.folders import remove_file
 from ochre.local.hold import Hold
 from ochre.local.segments import Segment
@@ -65,11 +66,15 @@ def compact(
         row = catalog.get_collection(session, collection)
     if row.next_slot == row.records:
         return False
-    with Hold(file.folder).removing(patience):  # nobody else moves or removes vectors meanwhile
+    with (
+        translated(file.folder),
+        Hold(file.folder).removing(patience),
+    ):  # nobody else moves or removes vectors meanwhile
         with file.read() as session:
             row = catalog.get_collection(session, collection)
             living = np.sort(log.slots(session, row, None)[1])
         _Move(file, row, living, sync=sync).run(patience, watch)
+        file.settle()
         remove_file(arena_path(file.folder, row.arena))
     return True
 
@@ -152,6 +157,18 @@ def vacuum(file: Database, patience: float, *, sync: bool = True) -> VacuumRepor
             cleanse(file, row.info.id, patience, sync=sync)
     file.vacuum(patience)
     return VacuumReport(before, _size(file.folder))
+
+
+def trim(file: Database, row: CollectionRow) -> None:
+    """Give room in a collection's arena back that a large write left for others."""
+    if row.info.dimension is None:
+        return
+    arena = Arena(file.folder, row.info.id, row.info.dimension, row.arena)
+    if arena.spare(row.next_slot):
+        with file.write() as session:  # nobody appends meanwhile
+            current = catalog.get_collection(session, row.info.id)
+            if current.arena == row.arena:
+                arena.trim(current.next_slot)
 
 
 def reclaim_pages(file: Database) -> bool:

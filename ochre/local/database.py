@@ -17,12 +17,13 @@ from uuid import UUID
 import apsw
 
 from ochre.errors import ClosedError, CorruptError, StorageError
-from ochre.local import pages, schema
+from ochre.local import pages, schema, wal
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.faults import damaged, translated
 from ochre.local.folders import make_folder
 from ochre.local.network import check_local
 from ochre.local.session import Session
+from ochre.local.wal import Wal
 from ochre.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,15 +33,11 @@ FILE_NAME = "ochre.sqlite3"
 
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 4 * 1024
+_LEAST_CACHE_KIB = 256
 _READERS_KEPT = 8
-_CHECKPOINT_PAGES = 256
-_WAL_LONG_PAGES = 4096
-_WAL_HEADER_BYTES = 32
-_WAL_FRAME_BYTES = 4096 + 24
-_WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _SURE = {"full", "extra"}  # settings of `synchronous` by which a commit that returned is on the disk
 _PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
-_FOLD_PATIENCE = 1.0  # seconds that a writer waits for readers of a very long WAL
+_POLL = 0.005
 
 
 class Database:
@@ -68,7 +65,7 @@ class Database:
         self._readers: list[Session] = []
         self._active = 0
         self._closed = False
-        self._long_pages = _WAL_LONG_PAGES
+        self._wal = Wal(self._path)
         self._acknowledged = Acknowledged(folder)
         self._identity: tuple[int, int] | None = None
         _databases.add(self)
@@ -197,11 +194,11 @@ class Database:
         try:
             session.execute("BEGIN IMMEDIATE")
             if fresh and self._settings.synchronous != "off":
-                self._prepare_wal()
+                self._wal.prepare()
             before = session.connection.total_changes()
             yield session
             self._commit(session, changed=session.connection.total_changes() != before)
-            self._fold_wal(session)
+            self._wal.fold(session)
         finally:
             session.forget()
             session.after_commit = None
@@ -221,36 +218,10 @@ class Database:
         if number and self._settings.synchronous in _SURE:
             self._acknowledged.write(number)
 
-    def _prepare_wal(self) -> None:
-        """Write zeros up to the size at which the WAL starts over, so that commits overwrite and never extend it.
-
-        On journaling file systems that makes the sync of a commit an order of magnitude cheaper. Only a writer may:
-        the caller holds SQLite's write lock. Frames beyond the committed end are ignored by design (they are left
-        over whenever a WAL starts over); zeros carry no valid checksum. Without room, nothing is lost but speed.
-        """
-        with contextlib.suppress(OSError), (self.folder / f"{FILE_NAME}-wal").open("r+b", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            missing = _WAL_HEADER_BYTES + _CHECKPOINT_PAGES * _WAL_FRAME_BYTES - size
-            if missing > 0:
-                file.write(bytes(missing))
-                os.fsync(file.fileno())
-
-    def _fold_wal(self, session: Session) -> None:
-        """Copy the WAL into the file once it is long, as SQLite would; wait for readers once it is very long.
-
-        Readers that overlap keep an ordinary checkpoint from starting the WAL over, and it would grow without bound.
-        The commit has happened: whatever fails here is left to a later time.
-        """
-        if session.wal_pages < _CHECKPOINT_PAGES:
-            return
-        if session.wal_pages <= self._long_pages:
-            with contextlib.suppress(apsw.Error):
-                session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            return
-        self._long_pages = session.wal_pages + _WAL_LONG_PAGES
-        with contextlib.suppress(apsw.Error), session.waiting(_FOLD_PATIENCE):
-            session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            self._long_pages = _WAL_LONG_PAGES
+    def settle(self) -> None:
+        """Bring what is committed to the disk, if that has been left for later: files it names no more may go then."""
+        if self._settings.synchronous == "normal":
+            self._wal.settle()
 
     def vacuum(self, patience: float) -> None:
         """Write the file anew, without unused pages and what is left in them, and empty the WAL.
@@ -270,7 +241,9 @@ class Database:
                     with session.waiting(patience):
                         session.execute("PRAGMA temp_store=FILE")  # the copy may be larger than the memory
                         session.execute("VACUUM")
-                        session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                        _patiently(
+                            lambda: session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), patience
+                        )
                 finally:
                     session.connection.close(force=True)  # the next one prepares the log anew
             finally:
@@ -348,6 +321,14 @@ class Database:
         self._acknowledged.close()
         _databases.discard(self)
 
+    def _share(self, cache_kib: int) -> int:
+        """Return how much of a cache the memory limit leaves: half of it is for all of them."""
+        if self._settings.memory_limit is None:
+            return cache_kib
+        whole = _WRITER_CACHE_KIB + _READERS_KEPT * _READER_CACHE_KIB
+        share = self._settings.memory_limit // 2 // 1024 * cache_kib // whole
+        return max(min(cache_kib, share), _LEAST_CACHE_KIB)
+
     def _check_usable(self) -> None:
         if self._identify() in _poisoned:
             raise StorageError(
@@ -377,9 +358,9 @@ class Database:
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # so that the file can shrink one day
             self._switch_to_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._settings.synchronous}")
-            connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+            connection.execute(f"PRAGMA cache_size=-{self._share(cache_kib)}")
             connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
+            connection.execute(f"PRAGMA journal_size_limit={wal.LIMIT_BYTES}")
             if sys.platform == "darwin":  # there a plain fsync does not reach the disk
                 connection.execute("PRAGMA fullfsync=1")
                 connection.execute("PRAGMA checkpoint_fullfsync=1")
@@ -392,16 +373,7 @@ class Database:
 
     def _switch_to_wal(self, connection: apsw.Connection) -> None:
         """Turn on WAL. SQLite does not wait for the lock this takes on a new file, so wait here."""
-        deadline = time.monotonic() + self._settings.busy_timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode=WAL").get  # noqa: B018  (reading runs it)
-            except apsw.BusyError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
-            else:
-                return
+        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").get, self._settings.busy_timeout)
 
     # -- fork ---------------------------------------------------------------------------------------------------
     # SQLite keeps its locks per process and its record of them in memory that a child inherits. A child therefore
@@ -437,6 +409,20 @@ class Database:
         if not quiet and self._identity is not None:
             _poisoned.add(self._identity)
         self.on_fork()
+
+
+def _patiently(act: Callable[[], object], patience: float) -> None:
+    """Do what needs a lock for which SQLite does not wait: of a new file, or of another's checkpoint."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            act()
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL)
+        else:
+            return
 
 
 def lost(folder: Path, found: int, acknowledged: int) -> CorruptError:

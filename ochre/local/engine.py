@@ -121,6 +121,7 @@ class LocalEngine:
             # Another process may be creating its collection's file right now; under the write lock none is.
             with self._file.write(patience) as session:
                 orphans = _without_owner(session, orphans)
+            self._file.settle()
             for path in orphans:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else remove_file(path)
 
@@ -340,7 +341,9 @@ class LocalEngine:
                 row = None
                 with self._file.read() as session:
                     row = catalog.get_collection(session, collection)
-                    return question(Reader(session, row, self._state(session, row)))
+                    answer = question(Reader(session, row, self._state(session, row)))
+                self._trim()
+                return answer
             except StaleSnapshotError:
                 continue  # another thread is ahead; the next snapshot is at least as new as its
             except CorruptError:
@@ -352,6 +355,21 @@ class LocalEngine:
         with self._states_lock:  # no snapshot can be behind for so long: the state itself is wrong
             self._states.pop(collection, None)
         return self._ask(collection, question)
+
+    def _trim(self) -> None:
+        """Let go of the least used collections' indexes, then of the last one's columns, until half the limit holds."""
+        limit = self._settings.memory_limit
+        if limit is None:
+            return
+        with self._states_lock:
+            weights = {collection: state.weight for collection, state in self._states.items()}
+            total = sum(weights.values())
+            while total > limit // 2 and len(self._states) > 1:
+                collection, _ = self._states.popitem(last=False)
+                total -= weights[collection]
+            last = next(iter(self._states.values()), None)
+        if last is not None and total > limit // 2:
+            last.shed()
 
     def _follow(self, collection: UUID, appended: Appended) -> None:
         """Take over what this thread has just added, so that no query has to read it first."""
@@ -393,6 +411,7 @@ class LocalEngine:
                 state.close()
             segments.sweep(self._folder, collection, set())
         with contextlib.suppress(BusyError, OSError), Hold(self._folder).removing():
+            self._file.settle()
             for arena in collections.values():
                 remove_file(arena_path(self._folder, arena))
 

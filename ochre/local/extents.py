@@ -142,6 +142,11 @@ class Verified:
         self._known = np.zeros(0, np.bool_)
         self._all_below = 0
 
+    @property
+    def weight(self) -> int:
+        """How many bytes of memory it takes."""
+        return self._known.nbytes
+
     def written(self, slots: Slots) -> None:
         """Note that this process wrote the rows at `slots`, neighbours, and has committed them."""
         known = self._known

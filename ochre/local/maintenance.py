@@ -125,7 +125,7 @@ class Maintenance:
         with self._working:
             self._withdraw_damaged()
             if quiet:
-                compaction.reclaim_pages(self._file)
+                self._give_back()
             dead, due = self._mostly_dead(), self._due(quiet=quiet)
             if not dead and not due:
                 return True
@@ -216,6 +216,15 @@ class Maintenance:
         with self._file.read() as session:
             rows = catalog.of_size(session, builders.SMALLEST)
             return [row.info.id for row in rows if compaction.is_mostly_dead(row)]
+
+    def _give_back(self) -> None:
+        """Return room to the file system that nobody needs any more."""
+        compaction.reclaim_pages(self._file)
+        with self._file.read() as session:
+            rows = catalog.of_size(session, builders.SMALLEST)
+        for row in rows:
+            with contextlib.suppress(NotFoundError):
+                compaction.trim(self._file, row)
 
     def _compact(self, collection: UUID) -> None:
         """Move a collection's vectors to where no dead ones are; if somebody copies them, another time will do."""

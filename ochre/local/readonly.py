@@ -238,7 +238,7 @@ class ReadOnlyDatabase(Database):
         session = ReadOnlySession(connection, self._settings.busy_timeout, situation)
         try:
             self._check(connection)
-            connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+            connection.execute(f"PRAGMA cache_size=-{self._share(cache_kib)}")
             connection.execute("PRAGMA temp_store=MEMORY")
         except BaseException:
             connection.close()

@@ -12,6 +12,7 @@ import apsw
 from ochre.errors import CorruptError, FormatVersionError, StorageError
 from ochre.local import acknowledged
 from ochre.local.acknowledged import Acknowledged
+from ochre.local.folders import sync_folder
 
 APPLICATION_ID = 0x4F434852  # "OCHR", at byte 68 of the file
 FORMAT_VERSION = 1
@@ -125,6 +126,8 @@ def ensure(connection: apsw.Connection, folder: Path) -> None:
         raise
     # The tables move to the file itself: a log that a power cut tore never leaves an empty file beside vectors.
     connection.execute("PRAGMA wal_checkpoint").fetchall()
+    # So does the end of the journal with which SQLite turned on its log: come back, it would empty the file.
+    sync_folder(folder)
 
 
 def check(connection: apsw.Connection, folder: Path) -> None:

@@ -105,6 +105,8 @@ class Search:
         """Return the `count` nearest candidates of each query vector `(q, d)`."""
         graph = self._graph if measurable(queries) else None
         tail = np.empty(0, np.int64) if graph is None else candidates.beyond(graph.slots)
+        if len(tail) == candidates.count:
+            graph = None  # whatever it covers was replaced or deleted
         situation = Situation(
             records=candidates.roster.count,
             matches=candidates.count,

@@ -18,7 +18,7 @@ from ochre.local.arena import Arena, arena_bytes, arena_location
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database
 from ochre.local.faults import translated
-from ochre.local.folders import make_folder, sync_file, sync_folder
+from ochre.local.folders import make_folder, remove_file, sync_file, sync_folder
 from ochre.local.hold import Hold
 from ochre.local.session import Session
 from ochre.local.state import StaleSnapshotError
@@ -46,7 +46,7 @@ def snapshot(source: Database, target: Path) -> CopyReport:
             sync_folder(target.parent)
             return report
     finally:
-        partial.unlink(missing_ok=True)
+        remove_file(partial)
 
 
 def _written(source: Database, partial: Path) -> CopyReport:

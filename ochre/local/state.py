@@ -80,6 +80,11 @@ class Vectors:
         self.exact = Exact(space)
         self.verified = Verified()
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        return self.exact.weight + self.verified.weight
+
 
 class CollectionState:
     """The derived state of one collection."""
@@ -231,11 +236,24 @@ class CollectionState:
         try:
             return how(segments.path_of(self._folder, row, segment), segment)
         except (CorruptError, OSError) as error:
-            LOGGER.warning(
-                "the %s index %s cannot be used and will be built anew: %s", segment.kind, segment.name, error
+            # One that is gone was replaced after our snapshot, or deleted, which anybody may.
+            level = logging.WARNING if segments.path_of(self._folder, row, segment).exists() else logging.INFO
+            LOGGER.log(
+                level, "the %s index %s cannot be used and will be built anew: %s", segment.kind, segment.name, error
             )
             self._on_damage(row, segment)
             return None
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes, what lies in mapped files left out."""
+        vectors = 0 if self._vectors is None else self._vectors.weight
+        return self._roster.weight + self._columns.weight + vectors
+
+    def shed(self) -> None:
+        """Forget what filters and orderings asked for."""
+        with self._lock:
+            self._columns.shed()
 
     def close(self) -> None:
         """Release the arena's handles."""

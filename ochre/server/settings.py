@@ -38,6 +38,9 @@ class ServerSettings:
     allow_reset: bool = _option(False, "whether `reset` may delete everything", chroma=("allow_reset", "ALLOW_RESET"))
     synchronous: Literal["full", "normal", "off"] = _option("full", "durability of a write, as in `ochre.Settings`")
     busy_timeout: float = _option(60.0, "seconds that a write waits for other processes' writes", least=0)
+    memory_limit: int = _option(
+        0, "bytes of memory that each process's caches may take, as in `ochre.Settings`; 0 for no limit", least=0
+    )
     workers: int = _option(1, "server processes, all on the same folder", least=1)
     threads: int = _option(4, "requests that each process works on at once", least=1)
     max_requests: int = _option(

@@ -143,6 +143,18 @@ def test_large_appends_leave_the_map_as_it_is_for_a_while(arena: Arena) -> None:
     assert np.array_equal(arena.rows(20 * count), rows_of(0, 20 * count))
 
 
+def test_room_that_a_large_append_left_is_given_back(arena: Arena) -> None:
+    arena.append(0, rows_of(0, 400_000), sync=False)
+    rows = arena.rows(400_000)
+    assert arena.spare(400_000)
+    arena.trim(400_000)
+    assert not arena.spare(400_000)
+    assert arena.path.stat().st_size < HEADER_BYTES + 400_000 * DIMENSION * 4 + 2 * 1024 * 1024
+    assert np.array_equal(rows, rows_of(0, 400_000))
+    arena.append(400_000, rows_of(400_000, 10), sync=False)
+    assert np.array_equal(arena.rows(400_010), rows_of(0, 400_010))
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: HEADER_BYTES + 2 * DIMENSION * 4])
 

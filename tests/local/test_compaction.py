@@ -441,7 +441,10 @@ def test_what_is_opened_to_read_is_not_vacuumed(tmp_path: Path, engine: LocalEng
     assert contents(tmp_path / "db") == before
 
 
-def test_a_move_that_fails_changes_nothing(engine: LocalEngine, collection: UUID, monkeypatch) -> None:
+@pytest.mark.parametrize(("place", "name"), [(Arena, "append"), (compaction.log, "move")], ids=["copying", "naming"])
+def test_a_move_that_fails_changes_nothing(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch, place: Any, name: str
+) -> None:
     add(engine, collection, range(10))
     engine.delete(DeleteRecords(collection, ids=["id1"]))
 
@@ -449,8 +452,8 @@ def test_a_move_that_fails_changes_nothing(engine: LocalEngine, collection: UUID
         raise OSError(28, "No space left on device")
 
     before = described(engine)
-    monkeypatch.setattr(compaction.log, "move", full)
-    with pytest.raises(Exception, match="no room to write"):
+    monkeypatch.setattr(place, name, full)
+    with pytest.raises(StorageFullError, match="no room to write"):
         engine.vacuum()
     assert described(engine) == before
     assert os.listdir(engine._folder / "vectors") == [f"{collection}.f32"]

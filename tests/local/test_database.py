@@ -13,8 +13,7 @@ import apsw
 import pytest
 
 from ochre.errors import BusyError, ClosedError, CorruptError, StorageError
-from ochre.local import database as module
-from ochre.local import matching, schema
+from ochre.local import matching, schema, wal
 from ochre.local.database import Database
 from ochre.local.engine import LocalEngine
 from ochre.model.filters import parse_filters
@@ -196,7 +195,7 @@ def test_the_log_is_brought_to_its_size_before_the_first_commit(tmp_path: Path) 
     insert(database, "a")
     log = database.folder / "ochre.sqlite3-wal"
     size = log.stat().st_size
-    assert size == module._WAL_HEADER_BYTES + module._CHECKPOINT_PAGES * module._WAL_FRAME_BYTES
+    assert size == wal.HEADER_BYTES + wal.PAGES * wal.FRAME_BYTES
     for name in range(30):
         insert(database, str(name))
     assert log.stat().st_size == size
@@ -216,8 +215,8 @@ def test_no_room_to_bring_the_log_to_its_size_is_no_error(tmp_path: Path, monkey
 
 def test_the_log_starts_over_although_readers_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An ordinary checkpoint cannot start the log over while somebody reads it; with overlapping readers, never."""
-    monkeypatch.setattr(module, "_CHECKPOINT_PAGES", 8)
-    monkeypatch.setattr(module, "_WAL_LONG_PAGES", 50)
+    monkeypatch.setattr(wal, "PAGES", 8)
+    monkeypatch.setattr(wal, "_LONG_PAGES", 50)
     database = Database(tmp_path / "db", Settings(synchronous="off"))
     done = threading.Event()
 

@@ -176,6 +176,15 @@ def test_updates_and_deletes_are_seen_at_once(engine: LocalEngine, rebuilt: bool
     assert query(engine, collection).batches[1].ids[0] != "id77", "its vector is another one now"
 
 
+def test_an_index_of_nothing_but_the_dead_is_left_alone(engine: LocalEngine) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    engine.maintain()
+    write(engine, collection, range(COUNT), shift=COUNT)
+    assert check_against_exact(engine, collection) == "scan"
+    assert check_against_exact(engine, collection, {"rare": True}) == "scan matches"
+
+
 def test_an_index_is_extended_and_the_old_file_removed(engine: LocalEngine) -> None:
     collection = create(engine)
     write(engine, collection, range(400))

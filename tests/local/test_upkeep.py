@@ -12,11 +12,12 @@ from uuid import UUID
 import pytest
 
 from ochre.errors import BusyError, ReadOnlyError
-from ochre.local import builders, catalog, compaction, maintenance, plan, segments
+from ochre.local import arena, builders, catalog, compaction, maintenance, plan, segments
 from ochre.local.builders import TextBuilder
 from ochre.local.check import check
 from ochre.local.engine import LocalEngine
 from ochre.local.hold import Hold
+from ochre.local.index import graph
 from ochre.local.lease import Lease
 from ochre.model.filters import parse_filters
 from ochre.model.requests import DeleteRecords, GetRecords, WriteRecords
@@ -205,6 +206,21 @@ def test_segments_without_a_collection_are_removed(engine: LocalEngine, collecti
         assert not place.exists()
 
 
+def test_upkeep_gives_room_back_that_large_writes_left(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arena, "_ROOM_BYTES", 1000)
+    for start in (0, COUNT // 2):
+        write(engine, collection, range(start, start + COUNT))
+    (path,) = (engine._folder / "vectors").iterdir()
+    committed = arena.arena_bytes(VECTORS.shape[1], row_of(engine, collection).next_slot)
+    assert path.stat().st_size > committed + 1000
+    expected = query(engine, collection, exact=True)
+    engine.maintain()
+    assert path.stat().st_size == committed + 1000
+    assert query(engine, collection, exact=True).batches[0].ids == expected.batches[0].ids
+
+
 def test_a_collection_with_few_dead_is_left_as_it_is(engine: LocalEngine, collection: UUID) -> None:
     engine.delete(DeleteRecords(collection, ids=[f"id{n}" for n in range(COUNT // 3)]))
     assert engine.maintain()
@@ -268,6 +284,24 @@ def test_a_build_makes_way_for_an_erasure(
     engine._maintenance._attempt(collection, TextBuilder())
     assert asked == [True, False]
     assert files(engine) == before
+
+
+def test_a_build_without_memory_is_given_up_and_tried_again(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hungry(*arguments: Any, **options: Any) -> None:
+        raise MemoryError("std::bad_alloc")
+
+    write(engine, collection, range(COUNT, 2 * COUNT - 1))
+    before = files(engine)
+    with monkeypatch.context() as short, caplog.at_level(logging.WARNING):
+        short.setattr(graph, "build", hungry)
+        engine.maintain()
+    assert "the graph of collection" in caplog.text
+    assert {name for name in files(engine) if "graph" in name} == {name for name in before if "graph" in name}
+    assert recall(query(engine, collection), query(engine, collection, exact=True)) >= 0.95
+    assert engine.maintain()
+    assert {name for name in files(engine) if "graph" in name} != {name for name in before if "graph" in name}
 
 
 def test_a_damaged_segment_is_a_note_of_the_check(engine: LocalEngine, collection: UUID) -> None:

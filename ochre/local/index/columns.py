@@ -95,6 +95,15 @@ class Columns:
         """Return a column that `load` has built."""
         return self._columns[key]
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory they take, what lies in a checkpoint left out."""
+        return sum(column.weight for column in list(self._columns.values()))
+
+    def shed(self) -> None:
+        """Forget the columns; each is taken from the checkpoint or read again when it is next asked for."""
+        self._columns.clear()
+
     def mask(self, filter_: Filter) -> Mask:
         """Return which positions a filter without document leaves holds for; deleted records may be among them."""
         if isinstance(filter_, And | Or):

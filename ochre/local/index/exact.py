@@ -36,6 +36,12 @@ class Exact:
         start, known = self._lengths
         return 0 if start else len(known)
 
+    @property
+    def weight(self) -> int:
+        """How many bytes of memory the lengths take, unless they lie in a checkpoint."""
+        known = self._lengths[1]
+        return known.nbytes if known.flags.writeable else 0
+
     def restore(self, lengths: NDArray[np.float64]) -> None:
         """Take over what `extend` returned for all rows, some time ago."""
         if self.measured < len(lengths):

@@ -77,6 +77,12 @@ class Roster:
         """The number of records that exist."""
         return len(self.ordinals) - self.dead
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes, what lies in a checkpoint left out."""
+        arrays = (self.ordinals, self.slots, self.live, self.inverse)
+        return sum(array.nbytes for array in arrays if array is not None and array.flags.writeable)
+
     def positions(self, ordinals: Ordinals) -> Positions:
         """Return the positions of `ordinals` (in any order), -1 for those not here."""
         if not len(self.ordinals):
