@@ -15,13 +15,15 @@ Folder = Annotated[Path, typer.Argument(metavar="PATH", help="The database folde
 
 
 def check(
-    path: Folder,
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The database folder, or a snapshot.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
-    """Look for damage: read all of a folder and compare it with its checksums.
+    """Look for damage: read all of a database and compare it with its checksums.
 
     Prints a line for each damaged record, page and file, and how much was looked at. Writes nothing; others may use the
-    folder meanwhile. Exit code 1 if there is damage.
+    folder meanwhile. Exit code 1 if there is damage; an index that is damaged is none, since it is built anew.
 
     Example: ochre check ./data
     """

@@ -2,12 +2,14 @@
 
 The vectors are copied first, then SQLite's file, both from one snapshot; the transaction that SQLite makes of its copy
 is the moment at which the backup becomes the new state. Until then it is the old one: its arenas have only grown behind
-what they had committed. What an arena of the backup holds already is compared, and only the rest is written.
+what they had committed. What an arena of the backup holds already is compared, and only the rest is written. Pages and
+vectors are compared with their checksums on the way, so that a damaged database does not pass its damage on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,9 +19,9 @@ import apsw
 import msgspec
 import numpy as np
 
-from ochre.errors import AlreadyExistsError, CorruptError, InvalidArgumentError, StorageError
-from ochre.local import acknowledged, catalog, hold, pages, schema
-from ochre.local.arena import arena_bytes, arena_location, arena_path
+from ochre.errors import AlreadyExistsError, CorruptError, InvalidArgumentError, NotFoundError, StorageError
+from ochre.local import acknowledged, catalog, extents, hold, pages, schema, segments
+from ochre.local.arena import Arena, arena_bytes, arena_location, arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import FILE_NAME, Database
 from ochre.local.faults import translated
@@ -130,7 +132,8 @@ class _Copy:
         self._source = source
         self._target = target
         self._published: dict[str, int] = {}  # bytes of the target's arenas that must not change
-        self._same: dict[str, int] = {}  # bytes of them that are known to be right
+        self._same: dict[str, int] = {}  # bytes of them that are known to be those of the source
+        self._sound: dict[str, int] = {}  # their first rows, those that have the right checksums
         self._written = 0
 
     def make(self, marker: _Marker) -> CopyReport:
@@ -147,13 +150,16 @@ class _Copy:
     def _bring_up_to_date(self, states: list[str]) -> CopyReport:
         with self._source.read() as session:
             rows = catalog.all_collections(session)
-        for row in rows:  # most of the work, without a snapshot that would keep the log from starting over
+        for row in rows:  # most of the work, without one long snapshot that would keep the log from starting over
             self._copy_arena(row)
+            with suppress(NotFoundError), self._source.read() as session:
+                self._compare(session, catalog.get_collection(session, row.info.id), row.next_slot)
         with self._source.read() as session:
             _check_sound(session.connection, self._source.folder)
             rows = catalog.all_collections(session)
             for row in rows:
                 self._copy_arena(row)
+                self._compare(session, row, row.next_slot)
             sync_folder(self._target / "vectors")
             state = fingerprint(session)
             states.append(state)
@@ -238,8 +244,22 @@ class _Copy:
             if _read(copy, place, count) != _read(source, start + place, count):
                 raise StorageError(f"{copy.name} does not hold what was just written to it: check the disk")
 
+    def _compare(self, session: Session, row: CollectionRow, count: int) -> None:
+        """Compare the first vectors of the target's arena with their checksums."""
+        name = _name(row, self._source.folder)
+        first = self._sound.get(name, 0)
+        if row.info.dimension is None or first >= count:
+            return
+        arena = Arena(self._target, row.info.id, row.info.dimension, name)
+        try:
+            extents.check_used(session, row, arena.rows(count), np.arange(first, count))
+        finally:
+            arena.close()
+        self._sound[name] = count
+
     def _remove_others(self, rows: list[CollectionRow]) -> None:
-        """Remove the arenas that the new state does not have any more."""
+        """Remove the arenas that the new state does not have any more, and segments that somebody made of the old."""
+        shutil.rmtree(self._target / segments.FOLDER, ignore_errors=True)
         kept = {f"{_name(row, self._source.folder)}.f32" for row in rows}
         for path in (self._target / "vectors").glob("*.f32"):
             if path.name not in kept:

@@ -1,6 +1,7 @@
-"""Checking a folder: every byte of the truth is read and compared with its checksum and with what else is there.
+"""Checking a database: every byte of the truth is read and compared with its checksum and with what else is there.
 
-It reads snapshots, as any reader does, and writes nothing: it is safe beside processes that write.
+It reads as what is opened to be read does, and writes nothing: it is safe beside processes that write, and works on a
+read-only medium.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from ochre.local.arena import Arena
 from ochre.local.catalog import CollectionRow
 from ochre.local.checksums import BYTES
 from ochre.local.database import FILE_NAME
-from ochre.local.faults import translated
+from ochre.local.hold import Hold
+from ochre.local.readonly import ReadOnlyDatabase, ReadOnlySession, Situation
 from ochre.local.salvage import DAMAGE, RECORDS, Gap, names_by_key, rows_around_damage
 from ochre.local.session import Session
+from ochre.local.state import StaleSnapshotError
+from ochre.settings import Settings
 
 _PATIENCE = 60.0
 _INTEGRITY_LINES = 100
@@ -80,60 +84,57 @@ class Report:
         return {"whole": self.whole, **asdict(self)}
 
 
-def check(folder: Path) -> Report:
-    """Check the database in a folder.
+def check(place: Path) -> Report:
+    """Check the database in a folder, or a snapshot.
 
     Raises:
-        NotFoundError: there is no database; FormatVersionError: it is not one that this release reads.
+        NotFoundError: there is no database; StorageError: the file is no snapshot; FormatVersionError: it is not one
+            that this release reads.
+        BusyError: vectors were being removed for a minute.
     """
-    if not (folder / FILE_NAME).is_file():
-        raise NotFoundError(f"{folder} holds no {FILE_NAME}: name the folder of a database")
-    report = Report()
-    acknowledged, hot = Acknowledged(folder).read(), _is_hot(folder)
-    try:
-        with translated(folder), reading(folder) as session:
-            if not schema.version(session.connection, folder):
-                raise CorruptError(f"{FILE_NAME} is empty: restore the folder from a backup")
-            _Check(folder, session, report, hot=hot).run(acknowledged)
-    except CorruptError as error:
-        report.findings.append(Finding("file", error.message))
-    return report
+    if not place.is_file() and not (place / FILE_NAME).is_file():
+        raise NotFoundError(f"{place} holds no {FILE_NAME}: name the folder of a database, or a snapshot")
+    while True:
+        report = Report()
+        try:
+            with contextlib.closing(_Unchecked(place, Settings(busy_timeout=_PATIENCE))) as file:
+                _Check(file, report).run()
+        except StaleSnapshotError:
+            continue  # somebody began to write
+        except CorruptError as error:
+            report.findings.append(Finding("file", error.message))
+        return report
 
 
-@contextlib.contextmanager
-def reading(folder: Path) -> Iterator[Session]:
-    """Lend a session on a folder's SQLite file, outside any transaction; nothing is made and nothing folded."""
-    hot = _is_hot(folder)
-    connection = pages.connect(str(folder / FILE_NAME), apsw.SQLITE_OPEN_READWRITE)
-    session = Session(connection, _PATIENCE)
-    try:
-        if hot:
-            session.leave_files()
-        yield session
-    finally:
-        connection.close(force=True)
+class _Unchecked(ReadOnlyDatabase):
+    """A database that is opened whatever is wrong with it: that is what is to be found out."""
 
+    def _check(self, connection: apsw.Connection) -> None:
+        if self.is_snapshot:  # any file might be named
+            self._check_snapshot(connection)
 
-def _is_hot(folder: Path) -> bool:
-    """Whether a process has the database open, or a crash left its log."""
-    log = folder / f"{FILE_NAME}-wal"
-    return log.exists() and log.stat().st_size > 0
+    def _check_all_there(self, session: Session, acknowledged: int) -> None:
+        pass
 
 
 class _Check:
-    """One run over one folder."""
+    """One run over one database."""
 
-    def __init__(self, folder: Path, session: Session, report: Report, *, hot: bool) -> None:
-        self._folder = folder
-        self._session = session
+    def __init__(self, file: ReadOnlyDatabase, report: Report) -> None:
+        self._file = file
+        self._folder = file.folder
         self._report = report
-        self._hot = hot
+        self._session: ReadOnlySession
 
-    def run(self, acknowledged: int) -> None:
+    def run(self) -> None:
+        acknowledged = Acknowledged(self._folder).read()  # before the database, which may only be ahead
+        with self._file.read() as session:
+            if not schema.version(session.connection, self._folder):
+                raise CorruptError(f"{FILE_NAME} is empty: restore the folder from a backup")
         self._pages()
         self._commits(acknowledged)
         for key in self._keys():
-            with self._snapshot():
+            with Hold(self._folder).copying(_PATIENCE), self._snapshot():  # vectors are not removed meanwhile
                 row = self._row(key)
                 if row is not None:
                     self._collection(row)
@@ -143,26 +144,30 @@ class _Check:
         collection, name = (None, None) if row is None else (str(row.info.id), row.info.name)
         self._report.findings.append(Finding(kind, message, collection, name, id_))
 
+    def _note(self, kind: str, message: str, row: CollectionRow | None = None) -> None:
+        collection, name = (None, None) if row is None else (str(row.info.id), row.info.name)
+        self._report.notes.append(Finding(kind, message, collection, name))
+
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
-        self._session.forget()
-        self._session.execute("BEGIN")
-        try:
-            yield
-        except (*DAMAGE, CorruptError, msgspec.MsgspecError, ValueError) as error:
-            self._find("page", f"a part of {FILE_NAME} cannot be read ({error})")
-        finally:
-            self._session.end("ROLLBACK")
+        with self._file.read() as self._session:
+            try:
+                yield
+            except (*DAMAGE, CorruptError, msgspec.MsgspecError, ValueError) as error:
+                self._find("page", f"a part of {FILE_NAME} cannot be read ({error})")
 
     # -- the file -----------------------------------------------------------------------------------------------
 
     def _pages(self) -> None:
-        if not pages.compares(self._session.connection):
-            self._find("page", f"by the header of {FILE_NAME} its pages have no checksums")
-        torn = (self._folder / FILE_NAME).stat().st_size % pages.PAGE_BYTES
-        if torn and not self._hot:  # a power cut may leave that, and the whole page in the log
-            self._find("page", f"{FILE_NAME} ends {torn} bytes into a page")
         with self._snapshot():
+            if not pages.compares(self._session.connection):
+                self._find("page", f"by the header of {FILE_NAME} its pages have no checksums")
+            torn = self._file.torn(self._session)
+            message = f"{FILE_NAME} ends {torn} bytes into a page"
+            if torn and self._session.situation is Situation.LIVE:
+                self._note("page", f"{message}, as a power cut leaves it: the rest may be in the log")
+            elif torn:
+                self._find("page", message)
             for (line,) in self._session.execute(f"PRAGMA integrity_check({_INTEGRITY_LINES})"):
                 if line != "ok":
                     self._find("page", f"SQLite's check of {FILE_NAME}: {line}")
@@ -271,8 +276,7 @@ class _Check:
                 for id_ in names:
                     self._find("vector", "its vector does not have the checksum it was stored with", row, id_)
                 if len(names) < len(bad):
-                    note = f"{len(bad) - len(names)} vectors that no record uses are damaged"
-                    self._report.notes.append(Finding("vector", note, str(row.info.id), row.info.name))
+                    self._note("vector", f"{len(bad) - len(names)} vectors that no record uses are damaged", row)
             self._report.vectors += row.next_slot
         except CorruptError as error:
             self._find("file", error.message, row)
@@ -293,17 +297,21 @@ class _Check:
             try:
                 archive.verify(path, segment.digest)
             except (CorruptError, OSError) as error:
-                note = f"{segment.name} cannot be used and will be built anew ({error})"
-                self._report.notes.append(Finding("segment", note, str(row.info.id), row.info.name))
+                self._note("segment", f"{segment.name} cannot be used and will be built anew ({error})", row)
 
     # -- files without an owner ---------------------------------------------------------------------------------
 
     def _orphans(self) -> None:
+        vectors = sorted((self._folder / "vectors").glob("*.f32"))  # first: what is made later has an owner then
+        indexes = sorted((self._folder / segments.FOLDER).glob("*"))
         with self._snapshot():
-            known = set(catalog.arenas(self._session).values())
-            for path in sorted((self._folder / "vectors").glob("*.f32")):
-                if path.stem not in known:
-                    self._report.notes.append(Finding("file", f"{path.name} holds vectors of no collection"))
+            arenas = catalog.arenas(self._session)
+            for path in vectors:
+                if path.stem not in arenas.values():
+                    self._note("file", f"{path.name} holds vectors of no collection")
+            for path in indexes:
+                if path.name not in map(str, arenas):
+                    self._note("file", f"{path.name} holds segments of no collection")
 
 
 _STEPS: tuple[Callable[[_Check, CollectionRow], None], ...] = (

@@ -2,25 +2,30 @@
 
 A committed slot never changes. So what is dead goes by moving the living to a new arena; the catalog then names that
 one, the change log loses its entries, which makes everybody's derived state begin anew, and the old arena is removed.
-Readers that have it mapped go on with it until their snapshot is at its end.
+Readers that have it mapped go on with it until their snapshot is at its end. Writers go on while vectors are copied;
+they wait while what they added meanwhile follows, and the records learn their new slots.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ochre.errors import NotFoundError
 from ochre.local import catalog, log, segments
 from ochre.local.arena import Arena, arena_path
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database
+from ochre.local.faults import translated
 from ochre.local.folders import remove_file
 from ochre.local.hold import Hold
+from ochre.local.segments import Segment
 from ochre.local.session import Session
 from ochre.model.upkeep import VacuumReport
 
@@ -35,45 +40,81 @@ def is_mostly_dead(row: CollectionRow) -> bool:
     return row.next_slot - row.records > max(row.records, _FEW_SLOTS)
 
 
-def compact(file: Database, collection: UUID, patience: float = 0.0, *, sync: bool = True) -> bool:
+def compact(
+    file: Database,
+    collection: UUID,
+    patience: float = 0.0,
+    *,
+    sync: bool = True,
+    watch: Callable[[], None] = lambda: None,
+) -> bool:
     """Move a collection's vectors to a new arena, if there are dead ones among them; return whether there were.
 
-    Writers wait meanwhile. With `sync`, the new arena is on the disk before the catalog names it.
+    Vectors that die while this runs may come along.
+
+    Args:
+        file: the folder's SQLite file.
+        collection: its id.
+        patience: seconds to wait for those who copy vectors, and for those who write.
+        sync: whether the new arena is on the disk before the catalog names it.
+        watch: called now and then, and may raise.
 
     Raises:
         BusyError: the vectors were being copied, or somebody wrote, for longer than `patience` seconds.
     """
-    with Hold(file.folder).removing(patience):
-        with file.write(patience) as session:
+    with file.read() as session:
+        row = catalog.get_collection(session, collection)
+    if row.next_slot == row.records:
+        return False
+    with (
+        translated(file.folder),
+        Hold(file.folder).removing(patience),
+    ):  # nobody else moves or removes vectors meanwhile
+        with file.read() as session:
             row = catalog.get_collection(session, collection)
-            if row.next_slot == row.records:
-                return False
-            name = f"{collection}-{secrets.token_hex(4)}"
-            try:
-                _move(file.folder, session, row, name, sync=sync)
-            except BaseException:
-                arena_path(file.folder, name).unlink(missing_ok=True)
-                raise
+            living = np.sort(log.slots(session, row, None)[1])
+        _Move(file, row, living, sync=sync).run(patience, watch)
         file.settle()
         remove_file(arena_path(file.folder, row.arena))
-        return True
+    return True
 
 
-def _move(folder: Path, session: Session, row: CollectionRow, name: str, *, sync: bool) -> None:
-    assert row.info.dimension is not None
-    _, slots = log.slots(session, row, None)
-    living = np.sort(slots)
-    old = Arena(folder, row.info.id, row.info.dimension, row.arena)
-    new = Arena(folder, row.info.id, row.info.dimension, name)
-    try:
-        vectors = old.rows(row.next_slot)
-        for first in range(0, len(living), _ROWS):
-            last = first + _ROWS >= len(living)
-            new.append(first, vectors[living[first : first + _ROWS]], sync=sync and last)
-    finally:
-        old.close()
-        new.close()
-    log.move(session, row, living, name)
+class _Move:
+    """The vectors of one collection on their way to a new arena."""
+
+    def __init__(self, file: Database, row: CollectionRow, living: NDArray[np.int64], *, sync: bool) -> None:
+        assert row.info.dimension is not None
+        self._file = file
+        self._row = row
+        self._living = living
+        self._sync = sync
+        name = f"{row.info.id}-{secrets.token_hex(4)}"
+        self._old = Arena(file.folder, row.info.id, row.info.dimension, row.arena)
+        self._new = Arena(file.folder, row.info.id, row.info.dimension, name)
+
+    def run(self, patience: float, watch: Callable[[], None]) -> None:
+        named = False
+        try:
+            self._copy(self._row.next_slot, self._living, 0, watch)
+            with self._file.write(patience) as session:
+                row = catalog.get_collection(session, self._row.info.id)
+                added = log.slots_from(session, row, self._row.next_slot)
+                self._copy(row.next_slot, added, len(self._living))
+                log.move(session, row, np.concatenate([self._living, added]), self._new.name)
+                named = True  # whatever is raised from here on, the catalog may name it
+        finally:
+            self._old.close()
+            self._new.close()
+            if not named:
+                remove_file(self._new.path)
+
+    def _copy(self, count: int, slots: NDArray[np.int64], place: int, watch: Callable[[], None] = lambda: None) -> None:
+        """Copy the vectors at `slots`, of the first `count`, to the new arena from `place` on."""
+        vectors = self._old.rows(count)
+        for first in range(0, len(slots), _ROWS):
+            watch()
+            last = first + _ROWS >= len(slots)
+            self._new.append(place + first, vectors[slots[first : first + _ROWS]], sync=self._sync and last)
 
 
 def cleanse(file: Database, collection: UUID, patience: float = 0.0, *, sync: bool = True) -> None:
@@ -82,21 +123,24 @@ def cleanse(file: Database, collection: UUID, patience: float = 0.0, *, sync: bo
     Raises:
         BusyError: as `compact`.
     """
-    if not compact(file, collection, patience, sync=sync):
+    compact(file, collection, patience, sync=sync)
+    with file.read() as session:
+        old, kept = _of_the_past(session, catalog.get_collection(session, collection))
+    if old:
         with file.write(patience) as session:
             row = catalog.get_collection(session, collection)
-            published = segments.published(session, row)
-            old = [s for s in published.values() if s.kind in _OF_RECORDS and s.sequence < row.info.head]
+            old, kept = _of_the_past(session, row)
             for segment in old:
                 segments.withdraw(session, row, segment.kind)
-            if old:
-                log.forget(session, row)
-    with file.read() as session:
-        kept = {
-            segment.name
-            for segment in segments.published(session, catalog.get_collection(session, collection)).values()
-        }
-    segments.sweep(file.folder, collection, kept)
+            log.forget(session, row)
+    segments.sweep(file.folder, collection, {segment.name for segment in kept})
+
+
+def _of_the_past(session: Session, row: CollectionRow) -> tuple[list[Segment], list[Segment]]:
+    """Return the published segments that may hold parts of what was deleted or replaced, and the others."""
+    published = segments.published(session, row).values()
+    old = [s for s in published if s.kind in _OF_RECORDS and s.sequence < row.info.head]
+    return old, [segment for segment in published if segment not in old]
 
 
 def vacuum(file: Database, patience: float, *, sync: bool = True) -> VacuumReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError, OchreError
+from ochre.errors import BusyError, CorruptError, ForbiddenError, NotFoundError, OchreError, StorageError
 from ochre.local import backup, catalog, compaction, log, segments, snapshot
 from ochre.local.arena import Arena, arena_path
 from ochre.local.catalog import CollectionRow
@@ -48,6 +49,7 @@ Answer = TypeVar("Answer")
 _STALE_TRIES = 100
 _WORTH_FOLLOWING = 256  # records in a write: of fewer, the next read learns as quickly
 _SWEEP_PATIENCE = 0.5  # seconds that tidying up waits for its turn; the next who opens the folder tries again
+_UUID = "????????-????-????-????-????????????"
 
 
 class LocalEngine:
@@ -92,7 +94,7 @@ class LocalEngine:
         return engine
 
     def prepare(self) -> None:
-        """Create the default tenant and database in a new folder; remove vectors that a crash left without an owner."""
+        """Create the default tenant and database in a new folder; remove what a crash left without an owner."""
         if self._file.read_only:
             return
         with self._file.read() as session:
@@ -100,27 +102,28 @@ class LocalEngine:
         if fresh:
             with self._file.write() as session:
                 catalog.ensure_defaults(session)
-            Hold(self._folder).prepare()
-        self._sweep()
+        Hold(self._folder).prepare()
+        with contextlib.suppress(BusyError, OSError):  # a backup holds on to them, or somebody writes: another time
+            self._sweep(_SWEEP_PATIENCE)
 
-    def _sweep(self) -> None:
-        """Remove vectors without an owner, unless a backup holds on to them."""
-        files = {
-            path.stem: path for path in (self._folder / "vectors").glob("????????-????-????-????-????????????*.f32")
-        }
-        if not files:
-            return
+    def _sweep(self, patience: float) -> None:
+        """Remove vectors and segments without an owner, which are those of deleted collections, or left by a crash.
+
+        Raises:
+            BusyError: vectors are being copied, or somebody wrote, for longer than `patience` seconds.
+        """
+        found = [*(self._folder / "vectors").glob(f"{_UUID}*.f32"), *(self._folder / segments.FOLDER).glob(_UUID)]
         with self._file.read() as session:
-            orphans = files.keys() - set(catalog.arenas(session).values())
+            orphans = _without_owner(session, found)
         if not orphans:
             return
-        with contextlib.suppress(BusyError, OSError), Hold(self._folder).removing():
+        with Hold(self._folder).removing(patience):
             # Another process may be creating its collection's file right now; under the write lock none is.
-            with self._file.write(_SWEEP_PATIENCE) as session:
-                owned = set(catalog.arenas(session).values())
+            with self._file.write(patience) as session:
+                orphans = _without_owner(session, orphans)
             self._file.settle()
-            for name in orphans - owned:
-                remove_file(files[name])
+            for path in orphans:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else remove_file(path)
 
     # -- tenants and databases ----------------------------------------------------------------------------------
 
@@ -233,8 +236,8 @@ class LocalEngine:
             with self._maintenance.resting(patience):
                 compaction.cleanse(self._file, collection, patience, sync=self._sync)
                 self._file.vacuum(patience)
-        except BusyError as error:
-            raise BusyError(
+        except StorageError as error:
+            raise type(error)(
                 f"{deleted} records were deleted, but their bytes are still in the files ({error}): call `vacuum` later"
             ) from error
 
@@ -281,9 +284,9 @@ class LocalEngine:
     def vacuum(self) -> VacuumReport:
         """Leave no byte of what was deleted or replaced, and give the space back."""
         self._file.check_writable()
-        self._sweep()
         patience = self._settings.busy_timeout
         with self._maintenance.resting(patience):
+            self._sweep(patience)
             return compaction.vacuum(self._file, patience, sync=self._sync)
 
     def restore(self, target: Path) -> CopyReport:
@@ -293,7 +296,8 @@ class LocalEngine:
     def _tidied(self, report: CopyReport) -> CopyReport:
         """Remove what others deleted while this was being copied."""
         if not self._file.read_only:
-            self._sweep()
+            with contextlib.suppress(BusyError, OSError):
+                self._sweep(_SWEEP_PATIENCE)
         return report
 
     # -- life cycle ---------------------------------------------------------------------------------------------
@@ -411,6 +415,13 @@ class LocalEngine:
             self._file.settle()
             for arena in collections.values():
                 remove_file(arena_path(self._folder, arena))
+
+
+def _without_owner(session: Session, files: list[Path]) -> list[Path]:
+    """Return those of the arenas and the folders of segments that belong to no collection."""
+    arenas = catalog.arenas(session)
+    owned = {("vectors", arena) for arena in arenas.values()} | {(segments.FOLDER, str(id_)) for id_ in arenas}
+    return [path for path in files if (path.parent.name, path.stem) not in owned]
 
 
 def _named(session: Session, name: str, tenant: str, database: str) -> CollectionRow:

@@ -113,6 +113,17 @@ def differing(session: Session, row: CollectionRow, arena: Matrix, slots: Slots)
         yield own, own[~(there & (checksums(rows) == numbers))]
 
 
+def check_used(session: Session, row: CollectionRow, arena: Matrix, slots: Slots) -> None:
+    """Compare rows of the arena with their checksums; `slots` ascend. Those that no record uses may be damaged.
+
+    Raises:
+        CorruptError: others are; the records are named.
+    """
+    for _, bad in differing(session, row, arena, slots):
+        if len(bad) and owners(session, row, bad):
+            raise damage(session, row, bad)
+
+
 def _of(session: Session, row: CollectionRow, slots: Slots) -> tuple[Checksums, NDArray[np.bool_]]:
     """Return the checksums of slots (ascending), and of which there are any."""
     if not len(slots):

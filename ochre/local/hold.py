@@ -1,7 +1,7 @@
-"""The hold on a folder's vectors: while somebody who copies them has it, nobody removes any.
+"""The hold on a folder's vectors: while somebody who copies or checks them has it, nobody removes any.
 
 It is a lock on the file `ochre.hold`, shared by those who copy and exclusive for those who remove; the system releases
-it at the holder's death. Windows knows exclusive locks alone: there copies take turns.
+it at the holder's death. Windows knows exclusive locks alone: there copies and checks take turns.
 """
 
 from __future__ import annotations
@@ -58,17 +58,19 @@ class Hold:
         if file is None:
             yield
             return
+        _open_files.add(file)
         try:
             deadline = time.monotonic() + patience
             while not _try_lock(file, shared=shared):
                 if time.monotonic() > deadline:
                     raise BusyError(
-                        f"the vectors in {self._folder} are being {'removed' if shared else 'copied'} by a backup, a "
-                        "snapshot or a vacuum of another client: try again when it is done"
+                        f"the vectors in {self._folder} are being {'removed' if shared else 'copied or checked'} by "
+                        "another client (a vacuum, a backup, a snapshot, a check): try again when it is done"
                     )
                 time.sleep(_POLL)
             yield
         finally:
+            _open_files.discard(file)
             os.close(file)
 
     def _open(self) -> int:
@@ -78,6 +80,21 @@ class Hold:
         with suppress(FileNotFoundError, NotADirectoryError):
             return os.open(self._folder / FILE_NAME, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         return None
+
+
+_open_files: set[int] = set()
+
+
+def _let_go() -> None:
+    """In a forked child: the hold is the parent's, and would last as long as the child has the file open."""
+    for file in _open_files:
+        with suppress(OSError):
+            os.close(file)
+    _open_files.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _try_lock(file: int, *, shared: bool) -> bool:

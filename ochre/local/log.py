@@ -333,6 +333,15 @@ def slots(session: Session, row: CollectionRow, ordinals: Ordinals | None) -> tu
     return pairs[:, 0] - base, pairs[:, 1].copy()
 
 
+def slots_from(session: Session, row: CollectionRow, slot: int) -> Ordinals:
+    """Return the slots of records, ascending, from one on."""
+    found = session.execute(
+        "SELECT slot FROM records WHERE key BETWEEN ? AND ? AND slot >= ? ORDER BY slot",
+        (row.first_key, row.last_key, slot),
+    )
+    return np.fromiter((own for (own,) in found), np.int64)
+
+
 def metadata_blocks(
     session: Session, row: CollectionRow, ordinals: Ordinals, keys: Sequence[str] = (), block: int = BLOCK
 ) -> Iterator[tuple[Ordinals, bytes]]:

@@ -1,8 +1,8 @@
 """Maintenance: a thread that keeps the segments up to date, in one process at a time.
 
 It looks twice a second whether anybody has written. What is due is built under the lease, from committed data, and
-published by a short transaction. Writers never wait for it. A build is due when its tail slows queries down, or when
-there is a tail and nobody has written for a second.
+published by a short transaction: writers do not wait for a build. A build is due when its tail slows queries down, or
+when there is a tail and nobody has written for a second. Vectors are moved out of arenas that are mostly dead as well.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from uuid import UUID
 
 from ochre.errors import BusyError, ClosedError, NotFoundError, OchreError
 from ochre.local import builders, catalog, compaction, segments
+from ochre.local.backup import MARKER
 from ochre.local.builders import BUILDERS, Builder, Job
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import FILE_NAME, Database
@@ -173,6 +174,10 @@ class Maintenance:
     def _going_on(self) -> bool:
         return not self._stopping.is_set() and not self._resting
 
+    def _go_on(self) -> None:
+        if not self._going_on():
+            raise StoppedError
+
     def pending(self, session: Session, row: CollectionRow) -> int:
         """Return how many of a collection's records wait for an index that will be built."""
         if row.next_slot < builders.SMALLEST:
@@ -208,6 +213,9 @@ class Maintenance:
         return found
 
     def _mostly_dead(self) -> list[UUID]:
+        """Return the collections whose vectors should move; in a backup they stay where the original has them."""
+        if (self._folder / MARKER).exists():
+            return []
         with self._file.read() as session:
             rows = catalog.of_size(session, builders.SMALLEST)
             return [row.info.id for row in rows if compaction.is_mostly_dead(row)]
@@ -224,8 +232,8 @@ class Maintenance:
     def _compact(self, collection: UUID) -> None:
         """Move a collection's vectors to where no dead ones are; if somebody copies them, another time will do."""
         try:
-            compaction.compact(self._file, collection, _COMPACT_PATIENCE, sync=self._sync)
-        except (NotFoundError, ClosedError):
+            compaction.compact(self._file, collection, _COMPACT_PATIENCE, sync=self._sync, watch=self._go_on)
+        except (StoppedError, NotFoundError, ClosedError, BusyError):
             pass
         except (OchreError, OSError, MemoryError) as error:
             LOGGER.warning("the vectors of collection %s were not compacted: %s", collection, error)

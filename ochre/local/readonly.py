@@ -5,7 +5,8 @@ SQLite's way to read depends on what lies beside the file, so that is looked at 
 - no log: nobody writes. The file is read as one that does not change. A lock keeps those who begin to write later from
   tidying up their log behind our back, so a log that is still not there at the end of a read proves that none was.
 - a log with its index (`-shm`): others write, or did. SQLite reads both, and maps the index read-only.
-- a log without an index, as on a copied medium: file and log are copied to a temporary folder and read there.
+- a log without an index, as on a copied medium: file and log are copied to a temporary folder, put together, and read
+  there.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ import apsw
 from ochre.errors import ReadOnlyError, StorageError
 from ochre.local import pages, schema
 from ochre.local.database import Database, lost, open_databases
+from ochre.local.faults import damaged
 from ochre.local.session import Session
 from ochre.local.state import StaleSnapshotError
 from ochre.settings import Settings
 
+_CHUNK_BYTES = 4 * 1024 * 1024
 _FLAGS = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 
 
@@ -81,13 +84,14 @@ class ReadOnlyDatabase(Database):
         self._lock()
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self) -> Iterator[ReadOnlySession]:
         """Lend a session with an open read transaction.
 
         Raises:
             StaleSnapshotError: somebody began to write in a way that this session could not follow; read again.
         """
         with self._followed(), super().read() as session:
+            assert isinstance(session, ReadOnlySession)
             yield session
 
     def copy_into(self, path: Path) -> None:
@@ -134,7 +138,7 @@ class ReadOnlyDatabase(Database):
 
     def check_writable(self) -> NoReturn:
         """Refuse."""
-        what = "is a snapshot, which is never written" if self._is_snapshot else "was opened to be read only"
+        what = "is a snapshot, which is never written" if self.is_snapshot else "was opened to be read only"
         raise ReadOnlyError(
             f"the database {what}: nothing was changed; to write, open a folder without mode='r', or start the server "
             "without --read-only"
@@ -168,14 +172,15 @@ class ReadOnlyDatabase(Database):
         if self._remove_copy is not None:
             self._remove_copy()
 
-    # -- parts --------------------------------------------------------------------------------------------------
-
     @property
-    def _is_snapshot(self) -> bool:
+    def is_snapshot(self) -> bool:
+        """Whether it is a file by itself."""
         return self._path == self.folder
 
+    # -- parts --------------------------------------------------------------------------------------------------
+
     def _situation(self) -> Situation:
-        if self._is_snapshot:
+        if self.is_snapshot:
             return Situation.FROZEN
         try:
             size = Path(f"{self._path}-wal").stat().st_size
@@ -185,10 +190,30 @@ class ReadOnlyDatabase(Database):
             return Situation.LIVE
         return Situation.ASIDE if size else Situation.FROZEN
 
+    def torn(self, session: ReadOnlySession) -> int:
+        """Return how many bytes of its last page the file has if the others are missing, which SQLite takes for zeros.
+
+        A power cut leaves that, too, and the whole page in the log.
+        """
+        if self.is_snapshot:  # behind its last page there is more
+            return 0
+        path = self._copied() if session.situation is Situation.ASIDE else self._path
+        return path.stat().st_size % pages.PAGE_BYTES
+
     def _check_all_there(self, session: Session, acknowledged: int) -> None:
-        """Make sure that no acknowledged commit is missing; a page that is cut off is an error to whoever reads it."""
+        """Make sure that nothing is cut off, and no acknowledged commit is missing."""
+        assert isinstance(session, ReadOnlySession)
+        torn = self.torn(session)
+        if torn:
+            session.connection.close()
+            if session.situation is Situation.LIVE:
+                raise StorageError(
+                    f"ochre.sqlite3 in {self.folder} ends {torn} bytes into a page, as a power cut leaves it: open the "
+                    "folder once without mode='r', which takes the rest from the log or finds the damage"
+                )
+            raise damaged(self.folder, f"ochre.sqlite3 ends {torn} bytes into a page")
         found = session.execute("SELECT number FROM commits").get
-        if not self._is_snapshot and (found is None or found < acknowledged):
+        if not self.is_snapshot and (found is None or found < acknowledged):
             session.connection.close()
             raise lost(self.folder, found or 0, acknowledged)
 
@@ -224,9 +249,14 @@ class ReadOnlyDatabase(Database):
         return session
 
     def _check(self, connection: apsw.Connection) -> None:
-        if not self._is_snapshot:
+        if self.is_snapshot:
+            self._check_snapshot(connection)
+        else:
             schema.check(connection, self.folder)
-            return
+        if not pages.compares(connection):
+            raise damaged(self.folder, "by the header of the SQLite file its pages have no checksums")
+
+    def _check_snapshot(self, connection: apsw.Connection) -> None:
         try:
             known = schema.version(connection, self.folder)
         except apsw.NotADBError:
@@ -249,15 +279,32 @@ class ReadOnlyDatabase(Database):
         return any(not other.read_only and other.is_at(self._path) for other in open_databases())
 
     def _copied(self) -> Path:
-        """Return a copy of the file with its log, made on first use."""
+        """Return a copy of the file, brought up to date with its log, made on first use."""
         with self._copying:
             if self._copy is None:
                 folder = Path(tempfile.mkdtemp(prefix="ochre-"))
                 self._remove_copy = weakref.finalize(self, _remove, folder, os.getpid())
-                for suffix in ("", "-wal"):
-                    shutil.copyfile(f"{self._path}{suffix}", folder / f"{self._path.name}{suffix}")
+                self._copy_main(folder / self._path.name)
+                shutil.copyfile(f"{self._path}-wal", folder / f"{self._path.name}-wal")
+                self._put_together(folder / self._path.name)
                 self._copy = folder / self._path.name
             return self._copy
+
+    def _put_together(self, copy: Path) -> None:
+        connection = pages.connect(str(copy))
+        try:
+            with contextlib.suppress(apsw.Error):  # what is wrong with it, its readers will find
+                connection.execute("SELECT count(*) FROM sqlite_schema").get  # noqa: B018  (it finds the log)
+                connection.wal_checkpoint()
+        finally:
+            connection.close()
+
+    def _copy_main(self, target: Path) -> None:
+        """Copy the file through the handle that holds the lock: closing any other one of this process would lose it."""
+        assert self._presence is not None
+        with target.open("wb") as copy:
+            for place in range(0, self._presence.xFileSize(), _CHUNK_BYTES):
+                copy.write(self._presence.xRead(_CHUNK_BYTES, place))
 
 
 def _uri(path: Path) -> str:

@@ -21,17 +21,18 @@ import msgspec
 import numpy as np
 
 from ochre.errors import AlreadyExistsError, NotFoundError, OchreError, StorageError
-from ochre.local import acknowledged, backup, catalog, extents, hold, lease, log
+from ochre.local import acknowledged, backup, catalog, extents, hold, lease, log, pages
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.arena import HEADER_BYTES, Arena, arena_path, stored_dimension
 from ochre.local.catalog import CollectionRow
-from ochre.local.check import check, reading
+from ochre.local.check import check
 from ochre.local.checksums import checksums
 from ochre.local.database import FILE_NAME, Database
 from ochre.local.faults import translated
 from ochre.local.leaves import Leaves, mend
 from ochre.local.salvage import DAMAGE, RECORDS, Source, names_by_key
 from ochre.local.schema import MAX_ORDINAL
+from ochre.local.session import Session
 from ochre.model.requests import WriteRecords
 from ochre.model.vectors import MAX_DIMENSION, Matrix
 from ochre.settings import Settings
@@ -108,8 +109,18 @@ def _copied(source: Path, work: Path) -> None:
         if (source / name).exists():
             shutil.copyfile(source / name, work / name)
     mend(work / FILE_NAME)
-    with contextlib.suppress(*DAMAGE), reading(work) as session:
+    with contextlib.suppress(*DAMAGE), _reading(work) as session:
         session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+@contextlib.contextmanager
+def _reading(work: Path) -> Iterator[Session]:
+    """Lend a session on a copy, outside any transaction."""
+    connection = pages.connect(str(work / FILE_NAME), apsw.SQLITE_OPEN_READWRITE)
+    try:
+        yield Session(connection, 0.0)
+    finally:
+        connection.close(force=True)
 
 
 def _copy_others(source: Path, into: Path) -> None:
@@ -136,7 +147,7 @@ class _Repair:
         _copied(self._folder, work)
         database = Database(self._into, Settings())
         try:
-            with Leaves(work / FILE_NAME) as leaves, reading(work) as session:
+            with Leaves(work / FILE_NAME) as leaves, _reading(work) as session:
                 source = Source(session, leaves, trust=self._trust)
                 self._commits(source)
                 for row in self._catalog(source, database):

@@ -9,9 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
+import apsw
+import numpy as np
+
 from ochre.errors import AlreadyExistsError, CorruptError, StorageError
-from ochre.local import catalog, pages
-from ochre.local.arena import arena_bytes, arena_location
+from ochre.local import catalog, extents, pages
+from ochre.local.arena import Arena, arena_bytes, arena_location
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database
 from ochre.local.faults import translated
@@ -58,6 +61,7 @@ def _written(source: Database, partial: Path) -> CopyReport:
             for row in rows:
                 _append(source.folder, row, file)
             file.flush()
+            _check_vectors(partial)
             sync_file(file.fileno())
             size = file.seek(0, 2)
         return CopyReport(len(rows), sum(row.records for row in rows), size, size)
@@ -104,6 +108,23 @@ def _append(folder: Path, row: CollectionRow, file: IO[bytes]) -> None:
             if file.read(count) != data:
                 raise StorageError(f"{file.name} does not hold what was just written to it: check the disk")
     file.write(bytes(_padded(length) - length))
+
+
+def _check_vectors(partial: Path) -> None:
+    """Compare the vectors in the file with their checksums."""
+    connection = pages.connect(str(partial), apsw.SQLITE_OPEN_READONLY)
+    try:
+        session = Session(connection, _PATIENCE)
+        for row in catalog.all_collections(session):
+            if row.info.dimension is None or not row.next_slot:
+                continue
+            arena = Arena(partial, row.info.id, row.info.dimension, row.arena)
+            try:
+                extents.check_used(session, row, arena.rows(row.next_slot), np.arange(row.next_slot))
+            finally:
+                arena.close()
+    finally:
+        connection.close()
 
 
 def _length(row: CollectionRow) -> int:

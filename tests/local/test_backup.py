@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import apsw
 import pytest
 
 from ochre.errors import AlreadyExistsError, BusyError, CorruptError, InvalidArgumentError, StorageError
 from ochre.local import backup as module
-from ochre.local import catalog
+from ochre.local import catalog, pages
 from ochre.local.arena import HEADER_BYTES, arena_path
+from ochre.local.check import check
 from ochre.local.engine import LocalEngine
 from ochre.local.hold import Hold
+from ochre.local.leaves import Leaves
 from ochre.model.requests import CountRecords, DeleteRecords, GetRecords, QueryRecords
 from ochre.settings import Settings
 from tests.formats import make
-from tests.local.conftest import DIMENSION, add, make_collection, vectors_of
+from tests.local.conftest import DIMENSION, add, make_collection, publish_checkpoint, vectors_of
 
 FAST = Settings(synchronous="off")
 
@@ -406,9 +407,16 @@ def vectors_cut(folder: Path) -> None:
     os.truncate(next((folder / "vectors").iterdir()), 100)
 
 
+def vector_changed(folder: Path) -> None:
+    path = next((folder / "vectors").iterdir())
+    data = bytearray(path.read_bytes())
+    data[HEADER_BYTES + 15 * DIMENSION * 4] ^= 1  # of one that the backup does not have yet
+    path.write_bytes(data)
+
+
 def rows_lost(folder: Path) -> None:
     """Zero the pages of the records, which the catalog alone does not show."""
-    connection = apsw.Connection(str(folder / "ochre.sqlite3"))
+    connection = pages.connect(str(folder / "ochre.sqlite3"))
     page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name='records_by_id'").get
     connection.close()
     with (folder / "ochre.sqlite3").open("r+b") as file:
@@ -416,13 +424,15 @@ def rows_lost(folder: Path) -> None:
         file.write(bytes(4096))
 
 
-@pytest.mark.parametrize("damage", [vectors_lost, vectors_cut, rows_lost])
+@pytest.mark.parametrize("damage", [vectors_lost, vectors_cut, vector_changed, rows_lost])
 def test_a_damaged_database_is_an_error_and_the_backup_stays_what_it_was(
     engine: LocalEngine, target: Path, damage: Any
 ) -> None:
-    add(engine, make_collection(engine), range(10))
+    collection = make_collection(engine)
+    add(engine, collection, range(10))
     engine.backup(target)
     before = stored(target)
+    add(engine, collection, range(10, 20))
     engine.close()
     damage(engine._folder)
     reader = LocalEngine.open(engine._folder, mode="r")
@@ -430,9 +440,43 @@ def test_a_damaged_database_is_an_error_and_the_backup_stays_what_it_was(
         reader.backup(target)
     reader.close()
     assert stored(target) == before
-    connection = apsw.Connection(str(target / "ochre.sqlite3"))
-    assert connection.execute("PRAGMA integrity_check").get == "ok"
-    connection.close()
+    assert check(target).whole
+
+
+def test_damage_to_a_vector_that_no_record_uses_is_no_obstacle(engine: LocalEngine, target: Path) -> None:
+    collection = make_collection(engine)
+    add(engine, collection, range(20))
+    engine.delete(DeleteRecords(collection, ids=["id15"]))
+    vector_changed(engine._folder)
+    engine.backup(target)
+    assert stored(target) == described(engine)
+
+
+def test_a_backup_has_the_checksums_of_pages_and_vectors(engine: LocalEngine, target: Path) -> None:
+    make.fill(engine)
+    collection = make_collection(engine)
+    for first in (0, 50):
+        add(engine, collection, range(first, first + 50))
+        engine.backup(target)
+        assert check(target) == check(engine._folder)
+        with Leaves(target / "ochre.sqlite3") as found:
+            assert found.damaged() == []
+        engine.delete(DeleteRecords(collection, ids=["id7"], erase=True))
+
+
+def test_the_count_of_commits_in_a_backup_does_not_outlive_its_state(engine: LocalEngine, target: Path) -> None:
+    """Whoever opens a backup to write may build indexes of it, and these are commits."""
+    collection = make_collection(engine)
+    add(engine, collection, range(10))
+    engine.backup(target)
+    opened = LocalEngine.open(target)
+    for _ in range(20):
+        publish_checkpoint(opened, collection)
+    opened.close()
+    add(engine, collection, range(10, 20))
+    engine.backup(target)
+    assert check(target).findings == []
+    assert stored(target) == described(engine)
 
 
 def test_a_copy_that_is_not_sound_is_no_database(engine: LocalEngine, target: Path, monkeypatch) -> None:

@@ -8,14 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from ochre.errors import FormatVersionError, NotFoundError
+from ochre.errors import BusyError, FormatVersionError, NotFoundError
+from ochre.local import check as module
 from ochre.local import pages
 from ochre.local.arena import arena_path
-from ochre.local.check import Report, check
+from ochre.local.catalog import CollectionRow
+from ochre.local.check import Report, _Check, check
 from ochre.local.engine import LocalEngine
 from ochre.model.requests import DeleteRecords
+from ochre.settings import Settings
 from tests.formats import make
-from tests.local.conftest import make_collection
+from tests.local.conftest import add, make_collection
 from tests.local.damage import bytes_of
 from tests.local.test_extents import spoil
 
@@ -55,10 +58,45 @@ def test_a_check_beside_a_writer_sees_whole_states(tmp_path: Path, run_script) -
     engine.close()
 
 
-def test_a_check_changes_no_byte(closed: tuple[Path, UUID]) -> None:
-    before = bytes_of(closed[0])
-    check(closed[0])
-    assert bytes_of(closed[0]) == before
+def test_a_check_changes_no_byte_and_no_date(closed: tuple[Path, UUID]) -> None:
+    folder, _ = closed
+    before = bytes_of(folder), folder.stat().st_mtime_ns
+    check(folder)
+    assert (bytes_of(folder), folder.stat().st_mtime_ns) == before
+
+
+def test_a_check_begins_anew_when_somebody_begins_to_write(
+    closed: tuple[Path, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, collection = closed
+    read, writers = _Check.records, []
+
+    def meanwhile(self: _Check, row: CollectionRow) -> None:
+        if not writers:
+            writers.append(LocalEngine.open(folder))
+            add(writers[0], collection, range(300, 310))
+        read(self, row)
+
+    monkeypatch.setattr(module, "_STEPS", (meanwhile, *module._STEPS[1:]))
+    assert check(folder) == Report(collections=1, records=310, vectors=310)
+    writers[0].close()
+
+
+def test_vectors_do_not_go_while_they_are_checked(closed: tuple[Path, UUID], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, collection = closed
+    engine = LocalEngine.open(folder, Settings(busy_timeout=0.05))
+    vectors, delayed = _Check.vectors, []
+
+    def meanwhile(self: _Check, row: CollectionRow) -> None:
+        with pytest.raises(BusyError) as caught:
+            engine.delete(DeleteRecords(collection, ids=["id7"], erase=True))
+        delayed.append(caught.value)
+        vectors(self, row)
+
+    monkeypatch.setattr(module, "_STEPS", (meanwhile,))
+    assert check(folder).whole
+    assert len(delayed) == 1
+    engine.close()
 
 
 def test_a_damaged_vector_is_named_by_record(closed: tuple[Path, UUID]) -> None:
@@ -155,11 +193,13 @@ def test_leftovers_are_notes_and_no_damage(closed: tuple[Path, UUID]) -> None:
     engine.close()
     spoil(folder, collection, 7)
     (folder / "vectors" / "00000000-0000-4000-8000-000000000000.f32").write_bytes(b"left over")
+    (folder / "index" / "00000000-0000-4000-8000-000000000000").mkdir(parents=True)
     report = check(folder)
     assert report.whole
     assert [note.message for note in report.notes] == [
         "1 vectors that no record uses are damaged",
         "00000000-0000-4000-8000-000000000000.f32 holds vectors of no collection",
+        "00000000-0000-4000-8000-000000000000 holds segments of no collection",
     ]
 
 

@@ -12,16 +12,19 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from ochre.errors import BusyError, ReadOnlyError
+from ochre.errors import BusyError, ReadOnlyError, StorageFullError
 from ochre.local import compaction, log
-from ochre.local.arena import Arena, arena_path
+from ochre.local.arena import HEADER_BYTES, Arena, arena_path
+from ochre.local.check import check
 from ochre.local.database import Database
 from ochre.local.engine import LocalEngine
 from ochre.local.hold import Hold
+from ochre.local.index.graph import StoppedError
+from ochre.local.leaves import Leaves
 from ochre.model.filters import parse_filters
 from ochre.model.requests import CountRecords, DeleteRecords, GetRecords, QueryRecords, WriteRecords
 from ochre.settings import Settings
-from tests.local.conftest import Script, add, make_collection, vectors_of
+from tests.local.conftest import DIMENSION, Script, add, make_collection, vectors_of
 from tests.local.test_backup import contents, described, numbers, stored
 
 FAST = Settings(synchronous="off", busy_timeout=0.05)
@@ -129,6 +132,8 @@ def test_a_collection_without_records_is_vacuumed_and_filled_again(engine: Local
     engine.delete(DeleteRecords(collection, filter=parse_filters({"n": {"$gte": 0}}, None), erase=True))
     assert numbers(engine, collection) == []
     assert engine.query(QueryRecords(collection, vectors_of([1]))).batches[0].ids == []
+    assert list((engine._folder / "vectors").iterdir()) == []
+    assert check(engine._folder).whole
     engine.backup(engine._folder.with_name("backup"))
     add(engine, collection, range(10, 20))
     assert numbers(engine, collection) == list(range(10, 20))
@@ -138,6 +143,20 @@ def test_a_vacuum_without_anything_to_do_moves_no_vectors(engine: LocalEngine, c
     add(engine, collection, range(10))
     engine.vacuum()
     assert arena_path(engine._folder, collection).exists()
+
+
+def test_pages_and_vectors_keep_their_checksums(engine: LocalEngine, collection: UUID) -> None:
+    add(engine, collection, range(500))
+    engine.delete(DeleteRecords(collection, ids=[f"id{n}" for n in range(1, 500, 3)], erase=True))
+    engine.close()
+    with Leaves(engine._folder / "ochre.sqlite3") as pages:
+        assert pages.damaged() == []
+    assert check(engine._folder).findings == []
+    (path,) = (engine._folder / "vectors").iterdir()
+    data = bytearray(path.read_bytes())
+    data[HEADER_BYTES + 2 * DIMENSION * 4] ^= 1  # of the third record that is left
+    path.write_bytes(data)
+    assert [finding.id for finding in check(engine._folder).findings] == ["id3"]
 
 
 def test_old_arenas_are_removed(engine: LocalEngine, collection: UUID) -> None:
@@ -227,6 +246,57 @@ def test_queries_and_writes_go_on_while_vectors_move(tmp_path: Path, engine: Loc
     reader.close()
 
 
+def test_others_write_while_vectors_are_copied(tmp_path: Path, engine: LocalEngine, collection: UUID) -> None:
+    """What they add follows, what they delete may come along, and what they replace is not mixed up."""
+    add(engine, collection, range(100))
+    engine.delete(DeleteRecords(collection, ids=[f"id{n}" for n in range(60)]))
+    other = LocalEngine.open(tmp_path / "db", FAST)
+    copied = []
+
+    def meanwhile() -> None:
+        add(other, collection, range(100, 130))
+        add(other, collection, range(70, 75), kind="upsert")
+        other.delete(DeleteRecords(collection, ids=["id80", "id101"]))
+        copied.append(True)
+
+    assert compaction.compact(engine._file, collection, 1.0, watch=meanwhile)
+    assert copied == [True]
+    kept = [n for n in range(60, 130) if n not in (80, 101)]
+    for handle in (engine, other):
+        assert numbers(handle, collection) == kept
+    assert check(tmp_path / "db").findings == []
+    assert compaction.compact(engine._file, collection, 1.0)
+    with engine._file.read() as session:
+        assert log.catalog.get_collection(session, collection).next_slot == len(kept)
+    other.close()
+
+
+def test_a_move_that_is_given_up_changes_nothing(engine: LocalEngine, collection: UUID) -> None:
+    add(engine, collection, range(10))
+    engine.delete(DeleteRecords(collection, ids=["id1"]))
+    before = described(engine)
+
+    def enough() -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        compaction.compact(engine._file, collection, 1.0, watch=enough)
+    assert described(engine) == before
+    assert os.listdir(engine._folder / "vectors") == [f"{collection}.f32"]
+
+
+def test_a_move_that_gets_no_turn_to_write_changes_nothing(
+    tmp_path: Path, engine: LocalEngine, collection: UUID
+) -> None:
+    add(engine, collection, range(10))
+    engine.delete(DeleteRecords(collection, ids=["id1"]))
+    other = Database(tmp_path / "db", FAST)
+    with other.write(), pytest.raises(BusyError):
+        compaction.compact(engine._file, collection, 0.05)
+    assert os.listdir(engine._folder / "vectors") == [f"{collection}.f32"]
+    other.close()
+
+
 MOVER = """
 import os, sys
 from pathlib import Path
@@ -305,6 +375,47 @@ def test_an_erasure_that_a_backup_delays_says_so(engine: LocalEngine, collection
     assert engine.count(CountRecords(collection)) == 9
 
 
+def test_a_vacuum_that_a_backup_keeps_from_removing_vectors_says_so(engine: LocalEngine, collection: UUID) -> None:
+    secrets = add_secret(engine, collection, 1)
+    with Hold(engine._folder).copying(1.0):
+        engine.delete_collection("things", "default_tenant", "default_database")
+        with pytest.raises(BusyError, match="are being copied or checked"):
+            engine.vacuum()
+    engine.vacuum()
+    assert found(engine._folder, secrets) == {}
+
+
+def test_an_erasure_without_room_says_what_was_done(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(engine, collection, range(10))
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(compaction.log, "move", full)
+    with pytest.raises(StorageFullError, match="1 records were deleted, but their bytes are still in the files"):
+        engine.delete(DeleteRecords(collection, ids=["id1"], erase=True))
+    assert engine.count(CountRecords(collection)) == 9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_is_forked_during_a_copy_holds_on_to_nothing(engine: LocalEngine) -> None:
+    done, end = os.pipe()
+    with Hold(engine._folder).copying(1.0):
+        child = os.fork()
+        if not child:
+            os.close(end)
+            os.read(done, 1)  # until the parent is done
+            os._exit(0)
+    with Hold(engine._folder).removing():
+        pass
+    os.close(end)
+    os.close(done)
+    os.waitpid(child, 0)
+
+
 def test_an_erasure_that_a_reader_delays_says_so(tmp_path: Path, engine: LocalEngine, collection: UUID) -> None:
     """The log holds what its readers may still look at."""
     other = Database(tmp_path / "db", FAST)
@@ -330,7 +441,10 @@ def test_what_is_opened_to_read_is_not_vacuumed(tmp_path: Path, engine: LocalEng
     assert contents(tmp_path / "db") == before
 
 
-def test_a_move_that_fails_changes_nothing(engine: LocalEngine, collection: UUID, monkeypatch) -> None:
+@pytest.mark.parametrize(("place", "name"), [(Arena, "append"), (compaction.log, "move")], ids=["copying", "naming"])
+def test_a_move_that_fails_changes_nothing(
+    engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch, place: Any, name: str
+) -> None:
     add(engine, collection, range(10))
     engine.delete(DeleteRecords(collection, ids=["id1"]))
 
@@ -338,8 +452,8 @@ def test_a_move_that_fails_changes_nothing(engine: LocalEngine, collection: UUID
         raise OSError(28, "No space left on device")
 
     before = described(engine)
-    monkeypatch.setattr(compaction.log, "move", full)
-    with pytest.raises(Exception, match="no room to write"):
+    monkeypatch.setattr(place, name, full)
+    with pytest.raises(StorageFullError, match="no room to write"):
         engine.vacuum()
     assert described(engine) == before
     assert os.listdir(engine._folder / "vectors") == [f"{collection}.f32"]

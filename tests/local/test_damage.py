@@ -14,3 +14,4 @@ def test_damage_heals_is_refused_or_is_reported(tmp_path: Path, hot: bool) -> No
     outcomes = damage.run(60, 20, tmp_path / "sweep", hot=hot)
     refused = {outcome.split(":")[0] for outcome in outcomes if "refused, found" in outcome}
     assert refused == {".f32", ".sqlite3-wal" if hot else ".sqlite3"}, "the sweep must have hit each kind of file"
+    assert outcomes["index: right, not found"], "and files that are derived"

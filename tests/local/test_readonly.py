@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from ochre.errors import ClosedError, FormatVersionError, ReadOnlyError, StorageError
+from ochre.errors import ClosedError, CorruptError, FormatVersionError, ReadOnlyError, StorageError
 from ochre.local import backup, pages, readonly
+from ochre.local.check import check
 from ochre.local.database import Database
 from ochre.local.engine import LocalEngine
 from ochre.local.readonly import Situation
@@ -159,6 +160,22 @@ def test_vectors_without_an_owner_are_left_where_they_are(folder: Path, collecti
     orphan.touch()
     LocalEngine.open(folder, mode="r").close()
     assert orphan.exists()
+
+
+@pytest.mark.parametrize("missing", [1, 100, 4000])
+def test_a_file_that_ends_within_a_page_is_refused(folder: Path, collection: Any, missing: int) -> None:
+    """SQLite would take what is missing for zeros, and rows made of them for rows."""
+    os.truncate(folder / "ochre.sqlite3", (folder / "ochre.sqlite3").stat().st_size - missing)
+    with pytest.raises(CorruptError, match=f"ends {4096 - missing} bytes into a page"):
+        LocalEngine.open(folder, mode="r")
+
+
+def test_a_file_whose_header_denies_checksums_is_refused(folder: Path, collection: Any) -> None:
+    data = bytearray((folder / "ochre.sqlite3").read_bytes())
+    data[20] = 0
+    (folder / "ochre.sqlite3").write_bytes(data)
+    with pytest.raises(CorruptError, match="its pages have no checksums"):
+        LocalEngine.open(folder, mode="r")
 
 
 def test_a_file_of_another_program_is_refused(folder: Path, collection: Any) -> None:
@@ -379,6 +396,49 @@ def test_a_log_without_its_index_is_read_aside(
     assert not list((tmp_path / "temporary").iterdir())
 
 
+@pytest.mark.parametrize("index", [True, False], ids=["live", "aside"])
+def test_a_page_that_a_power_cut_left_to_the_log_is_taken_from_there(
+    folder: Path, collection: Any, tmp_path: Path, index: bool
+) -> None:
+    """With the log's index, whoever opens the folder to write takes it; until then it is not known to be there."""
+    writer = LocalEngine.open(folder)
+    add(writer, collection, range(10, 100))
+    cut = shutil.copytree(folder, tmp_path / "cut", ignore=None if index else shutil.ignore_patterns("*-shm"))
+    writer.close()
+    with (cut / "ochre.sqlite3").open("ab") as file:  # a page that is in the log
+        file.write(b"begun")
+    if index:
+        with pytest.raises(StorageError, match="ends 5 bytes into a page.*open the folder once without mode='r'"):
+            LocalEngine.open(cut, mode="r")
+        assert [note.kind for note in check(cut).notes] == ["page"]
+        LocalEngine.open(cut).close()
+    assert check(cut).whole
+    engine = LocalEngine.open(cut, mode="r")
+    assert ids(engine, collection) == numbered(*range(10, 100))
+    engine.close()
+
+
+PROBE = """
+import sys
+import apsw
+file = apsw.VFSFile("", sys.argv[1], [apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MAIN_DB, 0])
+file.xLock(apsw.SQLITE_LOCK_SHARED)
+file.xLock(apsw.SQLITE_LOCK_EXCLUSIVE)
+"""
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["frozen", "aside"])
+def test_nobody_can_tidy_up_behind_a_readers_back(folder: Path, collection: Any, run_script: Script, log: bool) -> None:
+    if log:
+        killed(folder, collection, run_script)
+        (folder / "ochre.sqlite3-shm").unlink()
+    engine = LocalEngine.open(folder, mode="r")
+    assert situation(engine) is (Situation.ASIDE if log else Situation.FROZEN)
+    assert "BusyError" in run_script(PROBE, folder / "ochre.sqlite3").communicate()[1]
+    engine.close()
+    assert run_script(PROBE, folder / "ochre.sqlite3").communicate()[1] == ""
+
+
 def test_an_empty_log_without_an_index_is_none(folder: Path, collection: Any) -> None:
     (folder / "ochre.sqlite3-wal").touch()
     engine = LocalEngine.open(folder, mode="r")
@@ -450,3 +510,16 @@ def test_opening_a_read_only_file_system_to_write_names_the_way_out(folder: Path
     done = subprocess.run([*command, sys.executable, "-c", script, str(folder)], capture_output=True, text=True)
     assert "StorageError" in done.stderr
     assert "open it with mode='r'" in done.stderr
+
+
+@pytest.mark.skipif(not can_mount(), reason="mounting takes Linux with user namespaces")
+@pytest.mark.parametrize("log", [False, True], ids=["at rest", "with a log"])
+def test_a_read_only_file_system_is_checked(folder: Path, collection: Any, run_script: Script, log: bool) -> None:
+    if log:
+        killed(folder, collection, run_script)
+        (folder / "ochre.sqlite3-shm").unlink()
+    script = "import sys, pathlib; from ochre.local.check import check; print(check(pathlib.Path(sys.argv[1])))"
+    mount = f'mount --bind "{folder}" "{folder}" && mount -o remount,bind,ro "{folder}" && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    done = subprocess.run([*command, sys.executable, "-c", script, str(folder)], capture_output=True, text=True)
+    assert f"records={10 + log}, vectors={10 + log}, findings=[], notes=[]" in done.stdout, done.stderr

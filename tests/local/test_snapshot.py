@@ -11,8 +11,11 @@ import apsw
 import pytest
 
 from ochre.errors import AlreadyExistsError, CorruptError, ReadOnlyError, StorageError
+from ochre.local import pages
 from ochre.local import snapshot as module
+from ochre.local.check import check
 from ochre.local.engine import LocalEngine
+from ochre.local.leaves import Leaves
 from ochre.model.requests import GetRecords, QueryRecords, WriteRecords
 from ochre.settings import Settings
 from tests.formats import make
@@ -92,6 +95,38 @@ def test_any_program_reads_the_catalog_of_a_snapshot(engine: LocalEngine, target
     connection.close()
 
 
+def test_a_snapshot_is_checked_as_a_folder_is(engine: LocalEngine, target: Path) -> None:
+    make.fill(engine)
+    engine.snapshot(target)
+    assert check(target) == check(engine._folder)
+    assert sorted(path.name for path in target.parent.iterdir()) == ["db", "x.ochre"]
+
+
+def test_damage_to_a_snapshot_is_named_by_record(engine: LocalEngine, target: Path) -> None:
+    collection = make_collection(engine)
+    add(engine, collection, range(10))
+    engine.snapshot(target)
+    data = bytearray(target.read_bytes())
+    data[data.index(vectors_of([7]).tobytes())] ^= 1
+    target.write_bytes(data)
+    assert [(finding.kind, finding.id) for finding in check(target).findings] == [("vector", "id7")]
+    opened = LocalEngine.open(target, mode="r")
+    with pytest.raises(CorruptError, match="of the records 'id7'"):
+        opened.query(QueryRecords(collection, vectors_of([1])))
+    opened.close()
+
+
+def test_pages_of_a_snapshot_have_their_checksums(engine: LocalEngine, target: Path) -> None:
+    make.fill(engine)
+    engine.snapshot(target)
+    connection = pages.connect(str(target), apsw.SQLITE_OPEN_READONLY)
+    count = connection.execute("PRAGMA page_count").get
+    assert pages.compares(connection)
+    connection.close()
+    with Leaves(target) as found:
+        assert [number for number in found.damaged() if number <= count] == []
+
+
 def test_what_is_there_is_not_overwritten(engine: LocalEngine, target: Path) -> None:
     target.write_text("mine")
     with pytest.raises(AlreadyExistsError, match="name a new file, or remove this one"):
@@ -139,11 +174,21 @@ def test_vectors_that_are_lost_are_an_error(engine: LocalEngine, target: Path) -
         engine.snapshot(target)
 
 
+def test_vectors_that_are_damaged_are_an_error(engine: LocalEngine, target: Path) -> None:
+    add(engine, make_collection(engine), range(5))
+    (path,) = (engine._folder / "vectors").iterdir()
+    path.write_bytes(path.read_bytes().replace(vectors_of([3]).tobytes(), vectors_of([4]).tobytes()))
+    with pytest.raises(CorruptError, match="of the records 'id3'"):
+        engine.snapshot(target)
+    assert [path.name for path in target.parent.iterdir()] == ["db"]
+
+
 @pytest.mark.parametrize("content", [b"", b"something else", bytes(5000)])
 def test_a_file_of_another_kind_is_no_snapshot(target: Path, content: bytes) -> None:
     target.write_bytes(content)
-    with pytest.raises(StorageError, match="since it is no snapshot: name a folder"):
-        LocalEngine.open(target, mode="r")
+    for use in (lambda place: LocalEngine.open(place, mode="r"), check):
+        with pytest.raises(StorageError, match="since it is no snapshot: name a folder"):
+            use(target)
     assert target.read_bytes() == content
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,17 @@ from uuid import UUID
 import pytest
 
 from ochre.errors import BusyError, ReadOnlyError
-from ochre.local import arena, builders, catalog, compaction, plan, segments
+from ochre.local import arena, builders, catalog, compaction, maintenance, plan, segments
 from ochre.local.builders import TextBuilder
 from ochre.local.check import check
 from ochre.local.engine import LocalEngine
+from ochre.local.hold import Hold
 from ochre.local.index import graph
 from ochre.local.lease import Lease
 from ochre.model.filters import parse_filters
 from ochre.model.requests import DeleteRecords, GetRecords, WriteRecords
 from ochre.settings import Settings
+from tests.local.conftest import Script
 from tests.local.test_backup import contents
 from tests.local.test_maintenance import COUNT, VECTORS, create, plan_of, query, recall, write
 
@@ -84,6 +87,7 @@ def test_an_erased_record_is_in_no_segment(engine: LocalEngine, collection: UUID
     assert ids(engine, collection, {"$contains": "sesame"}) == []
     assert engine.maintain()
     assert len(files(engine)) == 3
+    assert not any(b"sesame" in content for content in contents(engine._folder).values())
     assert ids(engine, collection, {"$contains": "sesame"}) == []
 
 
@@ -120,6 +124,86 @@ def test_upkeep_compacts_what_is_mostly_dead(engine: LocalEngine, collection: UU
     assert old.batches[0].ids != expected.batches[0].ids
     assert check(engine._folder).findings == []
     other.close()
+
+
+READER = """
+import sys
+from pathlib import Path
+from uuid import UUID
+from ochre.local import plan
+from ochre.local.engine import LocalEngine
+from ochre.model.requests import GetRecords, QueryRecords
+from ochre.settings import Settings
+from tests.local.test_maintenance import COUNT, VECTORS
+engine = LocalEngine.open(Path(sys.argv[1]), Settings(background_indexing=False))
+collection = UUID(sys.argv[2])
+plan.EXACT_NUMBERS = plan.PICKED_NUMBERS = 100
+kept, arenas = list(range(0, COUNT, 4)), set()
+while len(arenas) < 2:  # until the vectors have moved
+    found = engine.get(GetRecords(collection, ids=["id8", "id400"], include=frozenset(["embeddings"])))
+    assert (found.vectors == VECTORS[[8, 400]]).all(), "get"
+    nearest = engine.query(QueryRecords(collection, VECTORS[kept[:50]], 1)).batches
+    assert [batch.ids for batch in nearest] == [[f"id{n}"] for n in kept[:50]], "query"
+    (state,) = engine._states.values()
+    arenas.add(state._vectors.arena.name)
+    print("right", flush=True)
+engine.close()
+"""
+
+
+def test_another_process_with_old_maps_goes_on_while_upkeep_moves_vectors(
+    engine: LocalEngine, collection: UUID, run_script: Script
+) -> None:
+    process = run_script(READER, engine._folder, collection)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "right\n"
+    delete_most(engine, collection)
+    assert engine.maintain()
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+
+
+def test_upkeep_waits_without_a_word_for_those_who_copy_vectors(
+    engine: LocalEngine, collection: UUID, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_COMPACT_PATIENCE", 0.0)
+    delete_most(engine, collection)
+    with Hold(engine._folder).copying(1.0), caplog.at_level(logging.WARNING):
+        assert engine.maintain()
+    assert caplog.records == []
+    assert row_of(engine, collection).next_slot == COUNT + 1
+    assert engine.maintain()
+    assert row_of(engine, collection).next_slot < COUNT
+
+
+def test_a_backup_that_is_opened_is_not_compacted_and_stays_one(
+    engine: LocalEngine, collection: UUID, tmp_path: Path
+) -> None:
+    delete_most(engine, collection)
+    engine.backup(tmp_path / "backup")
+    opened = LocalEngine.open(tmp_path / "backup", NOT_BUILDING)
+    assert opened.maintain()
+    assert len(files(opened)) == 3
+    opened.close()
+    engine.delete(DeleteRecords(collection, ids=["id0"]))
+    engine.backup(tmp_path / "backup")
+    reader = LocalEngine.open(tmp_path / "backup", mode="r")
+    assert ids(reader, collection) == ids(engine, collection)
+    assert files(reader) == set()
+    reader.close()
+
+
+def test_segments_without_a_collection_are_removed(engine: LocalEngine, collection: UUID) -> None:
+    """As when a process is killed after it deleted a collection."""
+    place = segments.folder_of(engine._folder, collection)
+    kept = shutil.copytree(place, engine._folder.with_name("kept"))
+    engine.delete_collection("things", "default_tenant", "default_database")
+    for clean in (engine.vacuum, lambda: LocalEngine.open(engine._folder, NOT_BUILDING).close()):
+        shutil.copytree(kept, place)
+        (note,) = check(engine._folder).notes
+        assert note.message == f"{collection} holds segments of no collection"
+        clean()
+        assert not place.exists()
 
 
 def test_upkeep_gives_room_back_that_large_writes_left(
