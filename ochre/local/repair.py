@@ -174,6 +174,10 @@ class _Repair:
         """Write tenants, databases and collections; return the collections as they were in the damaged folder."""
         databases = {row[0]: row for row in source.catalog("databases", _DATABASES)}
         collections = source.catalog("collections", _COLLECTIONS)
+        for _, _, tenant, name in databases.values() if "databases" in source.doubtful else ():
+            reason = f"the name of the database {name!r} of tenant {tenant!r} comes from a damaged page: look at it"
+            self._result.losses.append(_loss(None, reason, saved=True))
+        doubtful = "collections" in source.doubtful
         for key in {row[2] for row in collections} - databases.keys():
             databases[key] = (key, str(uuid4()), "default_tenant", f"recovered-{key}")
             self._result.losses.append(
@@ -184,9 +188,9 @@ class _Repair:
             session.executemany("INSERT OR IGNORE INTO tenants VALUES (?)", [(name,) for name in sorted(names)])
             session.executemany("INSERT INTO databases VALUES (?,?,?,?)", databases.values())
             catalog.ensure_defaults(session)
-        rows = [row for found in collections if (row := self._create(found, database, doubtful=source.doubtful))]
+        rows = [row for found in collections if (row := self._create(found, database, doubtful=doubtful))]
         known = {str(row.info.id) for row in rows}
-        for path in sorted((self._folder / "vectors").glob("*.f32")) if source.doubtful else ():
+        for path in sorted((self._folder / "vectors").glob("*.f32")) if doubtful else ():
             if path.stem[:36] not in known:
                 self._result.losses.append(
                     _loss(None, f"the name and the records of the collection [{path.stem[:36]}]")

@@ -72,13 +72,13 @@ class Source:
 
     Attributes:
         session: a session on the file.
-        doubtful: whether rows were taken from pages whose checksums are wrong.
+        doubtful: the tables whose rows were taken from pages with wrong checksums.
     """
 
     def __init__(self, session: Session, leaves: Leaves, *, trust: bool) -> None:
         """Read a file that nobody writes; with `trust`, take pages with wrong checksums as they are."""
         self.session = session
-        self.doubtful = False
+        self.doubtful: set[str] = set()
         self._leaves = leaves
         self._trust = trust
         if trust:
@@ -89,7 +89,7 @@ class Source:
         try:
             return list(self.session.execute(f"SELECT {','.join(columns)} FROM {table} ORDER BY key"))  # noqa: S608  (our own names)
         except DAMAGE:
-            self.doubtful = True
+            self.doubtful.add(table)
             found = self._leaves.rows(len(columns), 0, 1 << 32, trust=True)
             return [(key, *values[1:]) for key, values in found if len(values) == len(columns)]
 

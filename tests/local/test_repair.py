@@ -130,6 +130,19 @@ def test_settings_from_a_damaged_page_are_taken_and_told(tmp_path: Path, closed:
     assert reasons == ["its name and settings come from a damaged page: look at them"]
 
 
+def test_a_databases_name_from_a_damaged_page_is_told_and_costs_no_checksum(
+    tmp_path: Path, closed: tuple[Path, UUID]
+) -> None:
+    folder, collection = closed
+    spoil(folder, collection, 299)  # the last ones' checksums are in the collection's row
+    flip(folder, lambda data: root_of(folder, "databases") * 4096 - 15)
+    result = repair(folder, tmp_path / "new")
+    assert result.saved == 299
+    (name, vector) = result.losses
+    assert (name["saved"], vector["id"], vector["reason"]) == (True, "id299", "its vector is damaged")
+    assert "of tenant 'default_tenant' comes from a damaged page: look at it" in name["reason"]
+
+
 def test_counters_from_a_damaged_page_are_not_relied_on(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
     folder, collection = closed
     connection = sqlite3.connect(folder / "ochre.sqlite3")  # which writes the page without its checksum
