@@ -277,6 +277,8 @@ class _Copy:
         with translated(self._target):
             connection = _connect(path).connection
             try:
+                if fresh:
+                    pages.begin(connection)
                 with connection.backup("main", session.connection, "main") as copy:
                     while not copy.done:
                         copy.step(_PAGES)

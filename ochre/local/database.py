@@ -34,6 +34,7 @@ FILE_NAME = "ochre.sqlite3"
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 4 * 1024
 _LEAST_CACHE_KIB = 256
+_COPIED_PAGES = 2048
 _READERS_KEPT = 8
 _SURE = {"full", "extra"}  # settings of `synchronous` by which a commit that returned is on the disk
 _PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
@@ -138,7 +139,7 @@ class Database:
         with translated(self.folder):
             session = self.borrow()
             try:
-                session.execute("VACUUM INTO ?", (str(path),))
+                _copy(session, path)
             finally:
                 self.give_back(session)
 
@@ -409,6 +410,19 @@ class Database:
         if not quiet and self._identity is not None:
             _poisoned.add(self._identity)
         self.on_fork()
+
+
+def _copy(session: Session, path: Path) -> None:
+    connection = pages.connect(str(path))
+    try:
+        pages.begin(connection)
+        with connection.backup("main", session.connection, "main") as copy:
+            while not copy.done:
+                copy.step(_COPIED_PAGES)
+        connection.execute("PRAGMA journal_mode=DELETE").get  # noqa: B018  (reading runs it)
+        connection.execute("VACUUM")
+    finally:
+        connection.close()
 
 
 def _patiently(act: Callable[[], object], patience: float) -> None:

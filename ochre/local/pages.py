@@ -41,6 +41,12 @@ def ask_for_checksums(connection: apsw.Connection) -> None:
     connection.reserve_bytes(reserve=RESERVED_BYTES)
 
 
+def begin(connection: apsw.Connection) -> None:
+    """Make a new file one with checksums before it is filled: else the first pages would be written without."""
+    ask_for_checksums(connection)
+    connection.execute("CREATE TABLE beginning (number); DROP TABLE beginning")
+
+
 def compares(connection: apsw.Connection) -> bool:
     """Whether the pages this connection reads are compared with checksums."""
     return bool(connection.execute("PRAGMA checksum_verification").get == "1")

@@ -84,7 +84,7 @@ def test_the_example_can_still_be_made(tmp_path: Path) -> None:
 def tables() -> dict[str, dict[str, tuple[str, bool]]]:
     """Per table its columns, each with its type and whether it may be NULL."""
     connection = apsw.Connection(":memory:")
-    schema.ensure(connection, Path("nowhere"))
+    schema.ensure(connection, Path(__file__).parent)
     names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type='table'")]
     return {
         name: {

@@ -21,7 +21,7 @@ from ochre.local.check import check
 from ochre.local.engine import LocalEngine
 from ochre.local.hold import Hold
 from ochre.local.leaves import Leaves
-from ochre.model.requests import CountRecords, DeleteRecords, GetRecords, QueryRecords
+from ochre.model.requests import CountRecords, DeleteRecords, GetRecords, QueryRecords, WriteRecords
 from ochre.settings import Settings
 from tests.formats import make
 from tests.local.conftest import DIMENSION, add, make_collection, publish_checkpoint, vectors_of
@@ -213,6 +213,18 @@ def test_two_backups_to_one_folder_at_once_are_refused(engine: LocalEngine, targ
     monkeypatch.setattr(module, "_PATIENCE", 0.0)
     with Hold(target).removing(), pytest.raises(BusyError):
         engine.backup(target)
+
+
+@pytest.mark.parametrize("make_it", [LocalEngine.backup, LocalEngine.snapshot])
+def test_a_copy_may_be_larger_than_what_sqlite_keeps_in_memory(engine: LocalEngine, target: Path, make_it: Any) -> None:
+    collection = make_collection(engine)
+    count = 20_000
+    columns = [f"id{n}" for n in range(count)], vectors_of(range(count)), [f"{'words ' * 60}{n}" for n in range(count)]
+    engine.write(WriteRecords(collection, "add", *columns))
+    make_it(engine, target)
+    reader = LocalEngine.open(target, mode="r")
+    assert reader.get(GetRecords(collection, ids=["id19999"])).documents == [f"{'words ' * 60}19999"]
+    reader.close()
 
 
 def test_a_reader_of_the_backup_goes_on_while_it_is_renewed(engine: LocalEngine, target: Path) -> None:
