@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 from starlette.applications import Starlette
@@ -28,15 +28,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ochre.engine import Engine
-from ochre.errors import PermissionDeniedError
-from ochre.model.text import preview
 from ochre.server import faults, openapi
 from ochre.server.auth import ANYBODY, Authenticator, Principal
 from ochre.server.limits import Gate
 from ochre.server.logs import LOGGER
 from ochre.server.metrics import Metrics
 from ochre.server.operations import TABLE, Access, Answer, Call, Limits, Operation
-from ochre.server.settings import ServerSettings, is_loopback
+from ochre.server.settings import ServerSettings
 from ochre.server.threads import Threads
 from ochre.server.tracing import Tracer
 from ochre.wire.inbound import decoder
@@ -76,8 +74,6 @@ class Server:
                 call = Call(path, request.query_params, None)
                 return await loop.run_in_executor(self.probes, self._work, operation, call, None, b"")
             principal = self._principal(request)
-            if principal is ANYBODY:
-                self._check_neighbour(request)
             if operation.access > Access.KNOWN:
                 principal.check(operation.access, path)
             self.gate.check()  # a full house is told before its body is read
@@ -103,25 +99,6 @@ class Server:
         if principal is not ANYBODY:
             request.state.key = principal.name
         return principal
-
-    def _check_neighbour(self, request: Request) -> None:
-        """Where no key is asked for, refuse what web pages of other places make a browser on this machine send.
-
-        Raises:
-            PermissionDeniedError: the page is another server's, or knows this one by a name that is not this machine's.
-        """
-        origin, host = request.headers.get("origin"), request.headers.get("host", "")
-        allowed = self.settings.cors_allow_origins
-        if origin is not None and urlsplit(origin).netloc != host and not {origin, "*"} & {*allowed}:
-            raise PermissionDeniedError(
-                f"Forbidden: pages of {preview(origin)} may not call this server; name those that may with "
-                "--cors-allow-origins"
-            )
-        if self.settings.loopback and not is_loopback(host):
-            raise PermissionDeniedError(
-                f"Forbidden: this server is for its own machine, and {preview(host)} is no name of that; create an API "
-                "key to open it to others"
-            )
 
     def observed(self, name: str, answer: Endpoint) -> Endpoint:
         """Return a function that answers whatever happens, and counts, logs and traces it under a name."""
