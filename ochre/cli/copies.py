@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ochre.cli.output import say
 from ochre.errors import StorageError
 from ochre.model.upkeep import CopyReport
+from ochre.settings import Mode
+
+if TYPE_CHECKING:
+    from ochre.local.engine import LocalEngine
 
 Source = Annotated[Path, typer.Argument(metavar="SRC", help="The database folder.", show_default=False)]
 
@@ -28,13 +34,8 @@ def backup(
 
     Example: ochre backup ./data /mnt/backup/data
     """
-    from ochre.connect import open_engine
-
-    engine = open_engine(source, mode="r")
-    try:
+    with _opened(source, "r") as engine:
         _tell(engine.backup(target.expanduser().absolute()))
-    finally:
-        engine.close()
 
 
 def restore(
@@ -45,13 +46,8 @@ def restore(
 
     Example: ochre restore /mnt/backup/data ./data
     """
-    from ochre.connect import open_engine
-
-    engine = open_engine(source, mode="r")
-    try:
+    with _opened(source, "r") as engine:
         _tell(engine.restore(target.expanduser().absolute()))
-    finally:
-        engine.close()
 
 
 def snapshot(
@@ -64,13 +60,8 @@ def snapshot(
 
     Example: ochre snapshot ./data data.ochre
     """
-    from ochre.connect import open_engine
-
-    engine = open_engine(source, mode="r")
-    try:
+    with _opened(source, "r") as engine:
         _tell(engine.snapshot(target.expanduser().absolute()))
-    finally:
-        engine.close()
 
 
 def vacuum(path: Annotated[Path, typer.Argument(metavar="PATH", help="The database folder.")]) -> None:
@@ -82,14 +73,22 @@ def vacuum(path: Annotated[Path, typer.Argument(metavar="PATH", help="The databa
     """
     if not path.exists():
         raise StorageError(f"there is no database at {path}: check the path")
-    from ochre.connect import open_engine
-
-    engine = open_engine(path)
-    try:
+    with _opened(path, "w") as engine:
         report = engine.vacuum()
+    say(f"{report.before} bytes before, {report.after} after")
+
+
+@contextmanager
+def _opened(path: Path, mode: Mode) -> Iterator[LocalEngine]:
+    from ochre.connect import (
+        open_engine,
+    )  # late: the server's command sets how NumPy is to compute before it is imported
+
+    engine = open_engine(path, mode=mode)
+    try:
+        yield engine
     finally:
         engine.close()
-    say(f"{report.before} bytes before, {report.after} after")
 
 
 def _tell(report: CopyReport) -> None:

@@ -36,7 +36,6 @@ MARKER = "ochre.backup"
 
 _PARTIAL = f"{FILE_NAME}.partial"
 _CHUNK_BYTES = 4 * 1024 * 1024
-_PAGES = 2048  # copied at a time
 _PATIENCE = 10.0  # seconds to wait for those who remove vectors, or read the backup
 
 
@@ -279,9 +278,7 @@ class _Copy:
             try:
                 if fresh:
                     pages.begin(connection)
-                with connection.backup("main", session.connection, "main") as copy:
-                    while not copy.done:
-                        copy.step(_PAGES)
+                pages.copy(session.connection, connection)
                 connection.execute("DELETE FROM segments")  # their files are not copied
                 if self._source.folder.is_file():
                     connection.execute("UPDATE collections SET arena=id")

@@ -66,10 +66,8 @@ def compact(
         row = catalog.get_collection(session, collection)
     if row.next_slot == row.records:
         return False
-    with (
-        translated(file.folder),
-        Hold(file.folder).removing(patience),
-    ):  # nobody else moves or removes vectors meanwhile
+    # Nobody else moves or removes vectors meanwhile.
+    with translated(file.folder), Hold(file.folder).removing(patience):
         with file.read() as session:
             row = catalog.get_collection(session, collection)
             living = np.sort(log.slots(session, row, None)[1])

@@ -34,7 +34,6 @@ FILE_NAME = "ochre.sqlite3"
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 4 * 1024
 _LEAST_CACHE_KIB = 256
-_COPIED_PAGES = 2048
 _READERS_KEPT = 8
 _SURE = {"full", "extra"}  # settings of `synchronous` by which a commit that returned is on the disk
 _PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
@@ -416,9 +415,7 @@ def _copy(session: Session, path: Path) -> None:
     connection = pages.connect(str(path))
     try:
         pages.begin(connection)
-        with connection.backup("main", session.connection, "main") as copy:
-            while not copy.done:
-                copy.step(_COPIED_PAGES)
+        pages.copy(session.connection, connection)
         connection.execute("PRAGMA journal_mode=DELETE").get  # noqa: B018  (reading runs it)
         connection.execute("VACUUM")
     finally:

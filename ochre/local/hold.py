@@ -7,13 +7,13 @@ it at the holder's death. Windows knows exclusive locks alone: there copies and 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ochre.errors import BusyError
+from ochre.local.locks import try_lock
 
 FILE_NAME = "ochre.hold"
 
@@ -61,7 +61,7 @@ class Hold:
         _open_files.add(file)
         try:
             deadline = time.monotonic() + patience
-            while not _try_lock(file, shared=shared):
+            while not try_lock(file, shared=shared):
                 if time.monotonic() > deadline:
                     raise BusyError(
                         f"the vectors in {self._folder} are being {'removed' if shared else 'copied or checked'} by "
@@ -95,17 +95,3 @@ def _let_go() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go)
-
-
-def _try_lock(file: int, *, shared: bool) -> bool:
-    with suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        return True
-    return False

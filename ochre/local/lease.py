@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from pathlib import Path
+
+from ochre.local.locks import try_lock
 
 FILE_NAME = "maintenance.lock"
 
@@ -30,7 +31,8 @@ class Lease:
         file = None
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-            _lock(file)
+            if not try_lock(file):
+                raise BlockingIOError
         except OSError:
             if file is not None:
                 os.close(file)
@@ -61,18 +63,6 @@ def forget_all() -> None:
     global _held_lock  # noqa: PLW0603  (the parent's may be held by a thread that is not here)
     _held_lock = threading.Lock()
     _held.clear()
-
-
-def _lock(file: int) -> None:
-    """Lock the file or raise OSError."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from ochre.errors import InvalidArgumentError
 
@@ -121,7 +120,12 @@ class ServerSettings:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the address."""
-        return is_loopback(self.host)
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def asks_for_keys(self, *, keys_exist: bool) -> bool:
         """Decide whether callers must show an API key.
@@ -144,17 +148,6 @@ class ServerSettings:
                 f"host is {self.host!r}, which others can reach, and there are no API keys: create one with "
                 "`ochre keys create`, or pass --insecure if an open server is meant"
             )
-        return False
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host, perhaps with a port, is a name or an address of this machine that others cannot reach."""
-    name = urlsplit(f"//{host}" if host.count(":") < 2 or "[" in host else f"//[{host}]").hostname or ""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
         return False
 
 
