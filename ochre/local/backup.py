@@ -154,6 +154,7 @@ class _Copy:
             with suppress(NotFoundError), self._source.read() as session:
                 self._compare(session, catalog.get_collection(session, row.info.id), row.next_slot)
         with self._source.read() as session:
+            self._source.settle()  # a backup must not be ahead of what a power cut leaves of its source
             _check_sound(session.connection, self._source.folder)
             rows = catalog.all_collections(session)
             for row in rows:

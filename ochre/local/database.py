@@ -219,8 +219,8 @@ class Database:
             self._acknowledged.write(number)
 
     def settle(self) -> None:
-        """Bring what is committed to the disk, if that has been left for later: files it names no more may go then."""
-        if self._settings.synchronous == "normal":
+        """Bring all that is committed to the disk, whoever left that for later: files it names no more may go then."""
+        if self._settings.synchronous != "off":
             self._wal.settle()
 
     def vacuum(self, patience: float) -> None:

@@ -25,7 +25,7 @@ def translated(folder: Path) -> Iterator[None]:
             "try again, or raise Settings(busy_timeout=...)"
         ) from error
     except apsw.FullError as error:
-        raise _full(folder) from error
+        raise full(folder) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise damaged(folder, str(error)) from error
     except apsw.TooBigError as error:
@@ -41,7 +41,7 @@ def translated(folder: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         if error.errno in _FULL:
-            raise _full(folder) from error
+            raise full(folder) from error
         raise StorageError(
             f"the database at {folder} cannot be used ({error}); check the path and its permissions"
         ) from error
@@ -55,14 +55,15 @@ def damaged(folder: Path, reason: str) -> CorruptError:
     )
 
 
+def full(folder: Path) -> StorageFullError:
+    """Return the error about a disk that is full."""
+    return StorageFullError(f"no room to write in {folder}: the call changed nothing; free some space and repeat it")
+
+
 def _failed(folder: Path, error: apsw.IOError) -> StorageError:
     cause = getattr(error, "extendedresult", 0)
     if cause == apsw.SQLITE_IOERR_DATA:
         return damaged(folder, "a page of ochre.sqlite3 does not have the checksum it was written with")
     if cause == apsw.SQLITE_IOERR_WRITE:  # SQLite reports a quota or a file-size limit so
-        return _full(folder)
+        return full(folder)
     return StorageError(f"reading or writing the database at {folder} failed ({error}); check the disk")
-
-
-def _full(folder: Path) -> StorageFullError:
-    return StorageFullError(f"no room to write in {folder}: the call changed nothing; free some space and repeat it")

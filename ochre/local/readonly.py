@@ -4,6 +4,7 @@ SQLite's way to read depends on what lies beside the file, so that is looked at 
 
 - no log: nobody writes. The file is read as one that does not change. A lock keeps those who begin to write later from
   tidying up their log behind our back, so a log that is still not there at the end of a read proves that none was.
+  A log whose writer died when it had written no more than the header is none: SQLite would try to read it for ever.
 - a log with its index (`-shm`): others write, or did. SQLite reads both, and maps the index read-only.
 - a log without an index, as on a copied medium: file and log are copied to a temporary folder, put together, and read
   there.
@@ -31,6 +32,7 @@ from ochre.errors import ReadOnlyError, StorageError
 from ochre.local import pages, schema
 from ochre.local.database import Database, lost, open_databases
 from ochre.local.faults import damaged
+from ochre.local.folders import sync_file
 from ochre.local.session import Session
 from ochre.local.state import StaleSnapshotError
 from ochre.settings import Settings
@@ -47,16 +49,23 @@ class Situation(enum.Enum):
     ASIDE = "a log alone"
 
 
+Seen = tuple[Situation, int]
+"""A situation; and of a log that has no more than its header, when that was written."""
+
+_LOG_HEADER_BYTES = 32
+
+
 class ReadOnlySession(Session):
     """A session that can only read.
 
     Attributes:
-        situation: in which it was opened; unless that is `LIVE`, it is of use only while the situation is the same.
+        seen, situation: in which it was opened; unless that is `LIVE`, it is of use only while it is the same.
     """
 
-    def __init__(self, connection: apsw.Connection, patience: float, situation: Situation) -> None:
+    def __init__(self, connection: apsw.Connection, patience: float, seen: Seen) -> None:
         super().__init__(connection, patience)
-        self.situation = situation
+        self.seen = seen
+        self.situation = seen[0]
 
 
 class ReadOnlyDatabase(Database):
@@ -102,7 +111,7 @@ class ReadOnlyDatabase(Database):
     @contextmanager
     def _followed(self) -> Iterator[None]:
         """Make sure that nobody began to write meanwhile, unless a session can follow that."""
-        began = self._situation()
+        began = self._seen()
         try:
             yield
         except Exception as error:
@@ -112,15 +121,15 @@ class ReadOnlyDatabase(Database):
         if self._overtaken(began):
             raise StaleSnapshotError
 
-    def _overtaken(self, began: Situation) -> bool:
-        return began is not Situation.LIVE and began is not self._situation()
+    def _overtaken(self, began: Seen) -> bool:
+        return began[0] is not Situation.LIVE and began != self._seen()
 
     def borrow(self) -> Session:
         """Lend a session without a transaction; `give_back` must follow."""
         while True:
             session = super().borrow()
             assert isinstance(session, ReadOnlySession)
-            if not self._overtaken(session.situation):
+            if not self._overtaken(session.seen):
                 return session
             session.connection.close(force=True)
             self._leave()
@@ -143,6 +152,11 @@ class ReadOnlyDatabase(Database):
             f"the database {what}: nothing was changed; to write, open a folder without mode='r', or start the server "
             "without --read-only"
         )
+
+    def settle(self) -> None:
+        """Bring what is committed to the disk, as far as that needs no permission to write."""
+        with contextlib.suppress(OSError), Path(f"{self._path}-wal").open("rb") as log:
+            sync_file(log.fileno())
 
     def make_way(self) -> None:
         """Close the sessions that are not in use: this process is about to open the file for writing.
@@ -179,16 +193,18 @@ class ReadOnlyDatabase(Database):
 
     # -- parts --------------------------------------------------------------------------------------------------
 
-    def _situation(self) -> Situation:
+    def _seen(self) -> Seen:
         if self.is_snapshot:
-            return Situation.FROZEN
+            return Situation.FROZEN, 0
         try:
-            size = Path(f"{self._path}-wal").stat().st_size
+            log = Path(f"{self._path}-wal").stat()
         except FileNotFoundError:
-            return Situation.FROZEN
+            return Situation.FROZEN, 0
+        if log.st_size == _LOG_HEADER_BYTES:
+            return Situation.FROZEN, log.st_mtime_ns
         if Path(f"{self._path}-shm").exists():
-            return Situation.LIVE
-        return Situation.ASIDE if size else Situation.FROZEN
+            return Situation.LIVE, 0
+        return (Situation.ASIDE if log.st_size else Situation.FROZEN), 0
 
     def torn(self, session: ReadOnlySession) -> int:
         """Return how many bytes of its last page the file has if the others are missing, which SQLite takes for zeros.
@@ -236,9 +252,9 @@ class ReadOnlyDatabase(Database):
 
     def _connect(self, cache_kib: int) -> Session:
         self._check_usable()
-        situation = self._situation()
-        connection = self._opened(situation)
-        session = ReadOnlySession(connection, self._settings.busy_timeout, situation)
+        seen = self._seen()
+        connection = self._opened(seen[0])
+        session = ReadOnlySession(connection, self._settings.busy_timeout, seen)
         try:
             self._check(connection)
             connection.execute(f"PRAGMA cache_size=-{self._share(cache_kib)}")

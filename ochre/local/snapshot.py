@@ -12,12 +12,12 @@ from typing import IO
 import apsw
 import numpy as np
 
-from ochre.errors import AlreadyExistsError, CorruptError, StorageError
+from ochre.errors import AlreadyExistsError, CorruptError, StorageError, StorageFullError
 from ochre.local import catalog, extents, pages
 from ochre.local.arena import Arena, arena_bytes, arena_location
 from ochre.local.catalog import CollectionRow
 from ochre.local.database import Database
-from ochre.local.faults import translated
+from ochre.local.faults import full, translated
 from ochre.local.folders import make_folder, remove_file, sync_file, sync_folder
 from ochre.local.hold import Hold
 from ochre.local.session import Session
@@ -56,6 +56,8 @@ def _written(source: Database, partial: Path) -> CopyReport:
             source.copy_into(partial)
         except StaleSnapshotError:
             continue  # others began to write to what was opened to be read
+        except StorageFullError as error:
+            raise full(partial.parent) from error
         rows = _name_arenas(partial)
         with partial.open("r+b") as file:
             for row in rows:

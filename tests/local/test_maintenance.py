@@ -438,6 +438,22 @@ def test_a_build_stops_when_it_is_told_to(engine: LocalEngine, tmp_path: Path) -
     assert not (tmp_path / "graph").exists()
 
 
+def test_a_build_takes_no_more_threads_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAISS's runtime would end the process for lack of one."""
+    import faiss
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    taken: list[int] = []
+    monkeypatch.setattr(faiss, "omp_set_num_threads", taken.append)
+    configuration = parse_configuration({"hnsw": {"num_threads": 4}})
+    graph.build(VECTORS, configuration, tmp_path / "one")
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    graph.build(VECTORS, configuration, tmp_path / "other")
+    assert taken[::2] == [4, 1]
+
+
 @pytest.mark.parametrize("builder", [builders.TextBuilder(), builders.CheckpointBuilder()], ids=lambda b: b.kind)
 def test_a_build_from_records_stops_when_it_is_told_to(engine: LocalEngine, tmp_path: Path, builder: Any) -> None:
     collection = create(engine)

@@ -447,6 +447,20 @@ def test_an_empty_log_without_an_index_is_none(folder: Path, collection: Any) ->
     engine.close()
 
 
+def test_a_log_that_has_no_more_than_its_header_is_none(folder: Path, collection: Any, run_script: Script) -> None:
+    """SQLite cannot read it without the right to write; a kill at that moment must not close the folder to readers."""
+    killed(folder, collection, run_script)
+    header = (folder / "ochre.sqlite3-wal").read_bytes()[:32]
+    LocalEngine.open(folder).close()
+    (folder / "ochre.sqlite3-wal").write_bytes(header)
+    (folder / "ochre.sqlite3-shm").write_bytes(bytes(32768))
+    before = contents(folder)
+    engine = LocalEngine.open(folder, mode="r")
+    assert ids(engine, collection) == numbered(10)
+    engine.close()
+    assert contents(folder) == before
+
+
 READER = """
 import sys
 from pathlib import Path

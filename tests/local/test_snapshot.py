@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import apsw
 import pytest
 
-from ochre.errors import AlreadyExistsError, CorruptError, ReadOnlyError, StorageError
+from ochre.errors import AlreadyExistsError, CorruptError, ReadOnlyError, StorageError, StorageFullError
 from ochre.local import pages
 from ochre.local import snapshot as module
 from ochre.local.check import check
+from ochre.local.database import Database
 from ochre.local.engine import LocalEngine
 from ochre.local.leaves import Leaves
 from ochre.model.requests import GetRecords, QueryRecords, WriteRecords
@@ -234,3 +236,14 @@ def test_a_client_that_only_reads_can_make_a_snapshot(engine: LocalEngine, targe
     assert stored(target) == described(reader)
     reader.close()
     assert contents(engine._folder) == before
+
+
+def test_a_full_disk_is_named(
+    engine: LocalEngine, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StorageFullError(f"no room to write in {engine._folder}")
+
+    monkeypatch.setattr(Database, "copy_into", fail)
+    with pytest.raises(StorageFullError, match=f"no room to write in {re.escape(str(tmp_path))}:"):
+        engine.snapshot(target)

@@ -12,6 +12,7 @@ Sivic and Zisserman 2003; `spann`). Both come from FAISS.
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ _LARGEST = 1e15  # values beyond it would leave the range of float32 when square
 _BLUR = 0.05  # of the distance of neighbours: an error beyond it costs some of them
 _NEAR_ROWS, _NEAR_SAMPLES = 4096, 256
 _DRIFT_SHARE = 0.01  # of new values outside what the codes were trained on: more make a new training worth it
+_PATIENCE = 1.0  # seconds that a thread may take to begin
 _TURN = 8  # queries a thread takes at a time
 
 Slots = NDArray[np.int64]
@@ -144,7 +146,7 @@ def build(
     """
     faiss = _faiss()
     space = configuration.space
-    faiss.omp_set_num_threads(configuration.hnsw.threads)
+    faiss.omp_set_num_threads(startable(configuration.hnsw.threads))
     try:
         index = None if previous is None else _extendable(previous, arena, configuration)
         if index is None:
@@ -161,6 +163,25 @@ def build(
     finally:
         _one_thread.done = False
         _single_threaded()
+
+
+def startable(wanted: int) -> int:
+    """Return how many threads of those wanted can be had: for lack of one, FAISS's runtime would end the process."""
+    gate, ended, count = threading.Event(), threading.Semaphore(0), 1
+
+    def stand() -> None:
+        gate.wait()
+        ended.release()
+
+    try:
+        for _ in range(wanted - 1):
+            _thread.start_new_thread(stand, ())  # one of `threading` may never return for lack of memory
+            count += 1
+    except (RuntimeError, MemoryError):
+        pass  # the system allows no more
+    gate.set()
+    begun = [ended.acquire(timeout=_PATIENCE) for _ in range(count - 1)]
+    return count if all(begun) else 1
 
 
 def measurable(rows: Matrix) -> bool:
