@@ -59,6 +59,7 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
     from ochre.server.app import create_app
     from ochre.server.auth import Authenticator
     from ochre.server.keys import KeyStore
+    from ochre.server.logs import LOGGER
 
     folder = Path(settings.path).expanduser().absolute()
     keys = KeyStore(folder)
@@ -67,6 +68,8 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
     names = ("allow_reset", "synchronous", "busy_timeout", "allow_network_folder")
     chosen = Settings(**{name: getattr(settings, name) for name in names}, memory_limit=settings.memory_limit or None)
     engine = open_engine(folder, chosen, "r" if settings.read_only else "w")
+    if locked and not keys.list():
+        LOGGER.warning("no API key is left: every request is refused until `ochre keys create` makes one")
     if check_only:
         engine.close()
         return None

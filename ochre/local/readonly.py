@@ -88,7 +88,7 @@ class ReadOnlyDatabase(Database):
     def _prepare(self) -> None:
         if not self._path.is_file():
             raise StorageError(
-                f"there is no database at {self.folder}: check the path; opened without mode='r', it is created"
+                f"there is no database at {self.folder}: check the path (one is made only when opened to be written)"
             )
         self._lock()
 

@@ -138,7 +138,7 @@ def check(connection: apsw.Connection, folder: Path) -> None:
         StorageError: it has no tables yet.
     """
     if not version(connection, folder):
-        raise StorageError(f"the database at {folder} is empty: open it without mode='r' first")
+        raise StorageError(f"the database at {folder} is empty: open it once to write")
 
 
 def _check_deserted(folder: Path) -> None:

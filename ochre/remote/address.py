@@ -86,7 +86,9 @@ def headers_for(headers: Mapping[str, str] | None, settings: Any, api_key: str |
         if not isinstance(name, str) or not isinstance(value, str):
             raise InvalidTypeError(f"the header {preview(name)} is not a str, or its value is not: expected two")
         if not (name + value).isascii() or not (name + value).isprintable():
-            raise InvalidArgumentError(f"the header {preview(name)} holds what a header cannot carry: expected ASCII")
+            raise InvalidArgumentError(
+                f"the header {preview(name)} holds what a header cannot carry: expected ASCII, in one line"
+            )
     return chosen
 
 

@@ -28,12 +28,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ochre.engine import Engine
+from ochre.errors import ClosedError
 from ochre.server import faults, openapi
 from ochre.server.auth import ANYBODY, Authenticator, Principal
 from ochre.server.limits import Gate
 from ochre.server.logs import LOGGER
 from ochre.server.metrics import Metrics
 from ochre.server.operations import TABLE, Access, Answer, Call, Limits, Operation
+from ochre.server.origins import Origins
 from ochre.server.settings import ServerSettings
 from ochre.server.threads import Threads
 from ochre.server.tracing import Tracer
@@ -42,6 +44,7 @@ from ochre.wire.inbound import decoder
 JSON = "application/json"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _PAGE_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
+_CUT_OFF = "the server ends and cut this request off: whether it was carried out is not known; look, or send it again"
 _encode = msgspec.json.Encoder().encode
 
 Decode = Callable[[bytes], Any]
@@ -57,6 +60,7 @@ class Server:
         self.authenticator = authenticator
         self.limits = Limits(settings.max_batch_size)
         self.gate = Gate(settings)
+        self.origins = Origins(settings)
         self.metrics = Metrics(self.gate)
         self.tracer = Tracer(settings)
         self.threads = Threads(settings.threads)
@@ -95,6 +99,7 @@ class Server:
 
     def _principal(self, request: Request) -> Principal:
         """Return who asks, and note it for the log."""
+        self.origins.check(request.headers)
         principal = self.authenticator.principal(request.headers)
         if principal is not ANYBODY:
             request.state.key = principal.name
@@ -109,6 +114,8 @@ class Server:
                 trace = span.trace or faults.trace_id(request)
                 try:
                     response = await answer(request)
+                except asyncio.CancelledError:  # by the web server, which ends and has waited for long enough
+                    response = faults.response(ClosedError(_CUT_OFF), name, trace)
                 except Exception as error:  # noqa: BLE001  (whatever happens becomes an answer)
                     response = faults.response(error, name, trace)
                 if response.status_code >= 400:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,6 +20,7 @@ from ochre.errors import InvalidArgumentError
 
 MEBIBYTE = 1024 * 1024
 _PREFIX = "OCHRE_"
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
 _CLIENT_VARIABLES = frozenset({"OCHRE_MODEL_PATH", "OCHRE_CACHE"})
 """Variables of the embedding function, which the server leaves alone."""
 
@@ -76,6 +78,20 @@ class ServerSettings:
     otel_service_name: str = _option("ochre", "the service's name in traces", chroma=("open_telemetry.service_name",))
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_certificate()
+        for origin in self.cors_allow_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise InvalidArgumentError(
+                    f"cors_allow_origins has {origin!r}: expected origins as browsers send them, such as "
+                    "https://app.example.com or http://localhost:3000, without a path; or *"
+                )
+        if not self.path:
+            raise InvalidArgumentError("path is empty: name the database folder")
+        if self.auth == "on" and self.insecure:
+            raise InvalidArgumentError("auth is 'on' and insecure is set: they contradict each other; drop one")
+
+    def _check_numbers(self) -> None:
         for item in fields(self):
             least = item.metadata["least"]
             value = getattr(self, item.name)
@@ -83,17 +99,6 @@ class ServerSettings:
                 raise InvalidArgumentError(f"{item.name} is {value}: expected {least:g} or more")
         if self.port > 65_535:
             raise InvalidArgumentError(f"port is {self.port}: expected 0 to 65535")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise InvalidArgumentError("tls_cert and tls_key go together: name both files, or neither")
-        for name in ("tls_cert", "tls_key"):
-            file = getattr(self, name)
-            if file is not None and not Path(file).is_file():
-                raise InvalidArgumentError(f"{name} is {file!r}: there is no such file")
-        self._check_certificate()
-        if not self.path:
-            raise InvalidArgumentError("path is empty: name the database folder")
-        if self.auth == "on" and self.insecure:
-            raise InvalidArgumentError("auth is 'on' and insecure is set: they contradict each other; drop one")
         if self.max_buffered_bytes < self.max_body_bytes:
             raise InvalidArgumentError(
                 f"max_buffered_bytes is {self.max_buffered_bytes}, less than max_body_bytes, {self.max_body_bytes}: "
@@ -101,6 +106,12 @@ class ServerSettings:
             )
 
     def _check_certificate(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InvalidArgumentError("tls_cert and tls_key go together: name both files, or neither")
+        for name in ("tls_cert", "tls_key"):
+            file = getattr(self, name)
+            if file is not None and not Path(file).is_file():
+                raise InvalidArgumentError(f"{name} is {file!r}: there is no such file")
         if self.tls_cert is None or self.tls_key is None:
             return
 

@@ -21,6 +21,7 @@ import pytest
 
 from ochre.local.engine import LocalEngine
 from ochre.model.requests import GetRecords
+from ochre.server.keys import KeyStore
 from tests.server.conftest import COLLECTIONS, ROOT
 
 pytestmark = pytest.mark.xdist_group("processes")  # one after another: each needs a core
@@ -105,6 +106,7 @@ def record(number: int) -> dict[str, Any]:
         (["--host", "0.0.0.0"], {}, "ochre keys create"),
         (["--auth", "off", "--host", "0.0.0.0"], {}, "pass --insecure"),
         ([], {"OCHRE_PROT": "1"}, "OCHRE_PROT is unknown"),
+        (["--cors-allow-origins", "app.example.com"], {}, "cors_allow_origins has 'app.example.com'"),
         ([], {"CHROMA_SERVER_AUTHN_PROVIDER": "x"}, "create an API key"),
         (["--tls-cert", "nowhere.pem"], {}, "go together"),
         (["nowhere.yaml"], {}, "cannot be read"),
@@ -151,6 +153,17 @@ def test_settings_come_from_file_environment_and_flags(run: Any, tmp_path: Path)
     with server.start() as client:
         assert client.post(f"{ROOT}/reset").json() is True
         assert client.get(f"{ROOT}/pre-flight-checks").json()["max_batch_size"] == 7
+
+
+@posix
+def test_a_server_that_nobody_can_enter_says_so(run: Any, folder: Path) -> None:
+    store = KeyStore(folder)
+    key, secret = store.create("ann", "read")
+    store.revoke(key.id)
+    server = run()
+    assert server.wait_for("(no API key is left)")
+    with server.start() as client:
+        assert client.get(COLLECTIONS, headers={"x-chroma-token": secret}).status_code == 401
 
 
 @posix
@@ -287,6 +300,8 @@ def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(run: Any
         stuck.sendall(head.encode())
         assert stuck.recv(1000).startswith(b"HTTP/1.1 100")
         assert server.end() == 0
+        assert stuck.recv(1000).startswith(b"HTTP/1.1 503")
+    assert "Traceback" not in server.log
 
 
 WATCHED = """

@@ -64,6 +64,36 @@ def test_pages_of_other_origins_are_let_in_if_the_settings_say_so(
         assert answered.headers.get("access-control-allow-origin") == allowed
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    ("origin", "own", "loopback"),
+    [
+        (None, True, True),
+        ("http://{address}", True, True),
+        ("http://localhost:1", False, False),
+        ("http://127.0.0.1", False, False),
+        ("https://a.example", False, False),
+        ("null", False, False),
+        ("http://[", False, False),
+        ("http://b.example", True, False),  # a name may be made to stand for this machine
+    ],
+)
+def test_pages_that_nobody_allowed_are_refused(
+    tmp_path: Path, host: str, origin: str | None, own: bool, loopback: bool
+) -> None:
+    settings = ServerSettings(host=host, insecure=True)
+    with live(LocalEngine.open(tmp_path, FAST), settings) as url:
+        headers = {} if origin is None else {"Origin": origin.format(address=url.partition("://")[2])}
+        if origin == "http://b.example":
+            headers["Host"] = "b.example"
+        for method, path, body in [("GET", COLLECTIONS, None), ("POST", COLLECTIONS, {"name": "things"})]:
+            answer = httpx.request(method, f"{url}{path}", json=body, headers=headers)
+            assert (answer.status_code == 200) == (own if host == "0.0.0.0" else loopback), answer.text
+            assert answer.status_code in {200, 403}
+            assert answer.status_code == 200 or "--cors-allow-origins" in answer.json()["message"]
+        assert httpx.get(f"{url}{HEARTBEAT}", headers=headers).status_code == 200  # a sign of life tells nothing
+
+
 def test_pages_may_read_the_trace_id(tmp_path: Path) -> None:
     with live(LocalEngine.open(tmp_path, FAST), ServerSettings(cors_allow_origins=("*",))) as url:
         response = httpx.get(f"{url}{COLLECTIONS}/nowhere", headers={"Origin": "https://a.example"})
