@@ -135,11 +135,11 @@ def parse_path(value: object) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def parse_batch_size(value: object) -> int:
-    """Parse the size of a scan's batches: 1 or more."""
+def parse_positive(value: object, name: str, method: str) -> int:
+    """Parse how many of something a method is to take: 1 or more."""
     number = _whole(value)
     if number is None or number < 1:
-        raise InvalidArgumentError(f"Expected batch_size to be an int of 1 or more, got {preview(value)} in scan.")
+        raise InvalidArgumentError(f"Expected {name} to be an int of 1 or more, got {preview(value)} in {method}.")
     return number
 
 

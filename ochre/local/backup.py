@@ -81,10 +81,11 @@ def _claimed(source: Database, target: Path) -> Iterator[_Marker]:
     """Hold on to the vectors of both folders; mark the target as a backup that is being made."""
     _check_apart(source.folder, target)
     make_folder(target)
-    marker = _read_marker(target)
+    _read_marker(target)  # before anything is changed there
     with ExitStack() as holds:
         holds.enter_context(Hold(source.folder).copying(_PATIENCE))
         holds.enter_context(Hold(target).removing(_PATIENCE))
+        marker = _read_marker(target)  # another backup to the same folder may have been at work until now
         if marker is None:
             marker = _Marker([])
             _write_marker(target, marker)

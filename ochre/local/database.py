@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from ochre.local import pages, schema, wal
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.faults import damaged, translated
 from ochre.local.folders import make_folder
+from ochre.local.locks import patiently
 from ochre.local.network import check_local
 from ochre.local.session import Session
 from ochre.local.wal import Wal
@@ -37,7 +37,6 @@ _LEAST_CACHE_KIB = 256
 _READERS_KEPT = 8
 _SURE = {"full", "extra"}  # settings of `synchronous` by which a commit that returned is on the disk
 _PATIENCE = 10.0  # seconds that a fork, or the end, waits for calls under way in other threads
-_POLL = 0.005
 
 
 class Database:
@@ -81,6 +80,7 @@ class Database:
             raise
 
     def _prepare(self) -> None:
+        schema.check_unclaimed(self.folder)
         make_folder(self.folder)
         if not self._settings.allow_network_folder:
             check_local(self.folder)
@@ -241,7 +241,7 @@ class Database:
                     with session.waiting(patience):
                         session.execute("PRAGMA temp_store=FILE")  # the copy may be larger than the memory
                         session.execute("VACUUM")
-                        _patiently(
+                        _wait_and(
                             lambda: session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), patience
                         )
                 finally:
@@ -373,7 +373,7 @@ class Database:
 
     def _switch_to_wal(self, connection: apsw.Connection) -> None:
         """Turn on WAL. SQLite does not wait for the lock this takes on a new file, so wait here."""
-        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").get, self._settings.busy_timeout)
+        _wait_and(lambda: connection.execute("PRAGMA journal_mode=WAL").get, self._settings.busy_timeout)
 
     # -- fork ---------------------------------------------------------------------------------------------------
     # SQLite keeps its locks per process and its record of them in memory that a child inherits. A child therefore
@@ -422,18 +422,18 @@ def _copy(session: Session, path: Path) -> None:
         connection.close()
 
 
-def _patiently(act: Callable[[], object], patience: float) -> None:
+def _wait_and(act: Callable[[], object], patience: float) -> None:
     """Do what needs a lock for which SQLite does not wait: of a new file, or of another's checkpoint."""
-    deadline = time.monotonic() + patience
-    while True:
+
+    def attempt() -> bool:
         try:
             act()
         except apsw.BusyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_POLL)
-        else:
-            return
+            return False
+        return True
+
+    if not patiently(attempt, patience):
+        act()  # which raises what it is
 
 
 def lost(folder: Path, found: int, acknowledged: int) -> CorruptError:

@@ -7,18 +7,16 @@ it at the holder's death. Windows knows exclusive locks alone: there copies and 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ochre.errors import BusyError
-from ochre.local.locks import try_lock
+from ochre.local.locks import patiently, try_lock
 
 FILE_NAME = "ochre.hold"
 
 _REMOVING_PATIENCE = 0.1  # seconds
-_POLL = 0.005
 
 
 class Hold:
@@ -60,14 +58,11 @@ class Hold:
             return
         _open_files.add(file)
         try:
-            deadline = time.monotonic() + patience
-            while not try_lock(file, shared=shared):
-                if time.monotonic() > deadline:
-                    raise BusyError(
-                        f"the vectors in {self._folder} are being {'removed' if shared else 'copied or checked'} by "
-                        "another client (a vacuum, a backup, a snapshot, a check): try again when it is done"
-                    )
-                time.sleep(_POLL)
+            if not patiently(lambda: try_lock(file, shared=shared), patience):
+                raise BusyError(
+                    f"the vectors in {self._folder} are being {'removed' if shared else 'copied or checked'} by "
+                    "another client (a vacuum, a backup, a snapshot, a check): try again when it is done"
+                )
             yield
         finally:
             _open_files.discard(file)

@@ -1,9 +1,13 @@
-"""Locks on open files, which the system releases when their holder ends, however it ends."""
+"""Locks on open files, which the system releases when their holder ends, however it ends; and waiting for locks."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
+
+_POLL = 0.005  # seconds
 
 
 def try_lock(file: int, *, shared: bool = False) -> bool:
@@ -22,3 +26,13 @@ def try_lock(file: int, *, shared: bool = False) -> bool:
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         return True
     return False
+
+
+def patiently(attempt: Callable[[], bool], patience: float) -> bool:
+    """Attempt what takes a lock until it works; return False when that has not happened within `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not attempt():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL)
+    return True

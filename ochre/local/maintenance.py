@@ -27,6 +27,7 @@ from ochre.local.catalog import CollectionRow
 from ochre.local.database import FILE_NAME, Database
 from ochre.local.index.graph import StoppedError, UnsuitableError
 from ochre.local.lease import Lease
+from ochre.local.locks import patiently
 from ochre.local.segments import Segment
 from ochre.local.session import Session
 from ochre.local.state import CollectionState
@@ -38,7 +39,6 @@ _REGULAR = 30.0  # seconds after which it is looked for work although nobody wro
 _QUIET = 1.0  # seconds without a write after which any tail is worth a build
 _PUBLISH_PATIENCE = 60.0  # seconds that publishing waits for writers
 _COMPACT_PATIENCE = 1.0  # seconds that compaction waits for writers, and for those who copy vectors
-_LEASE_POLL = 0.01
 _NICENESS = 10
 _STOP_PATIENCE = 10.0
 
@@ -150,26 +150,29 @@ class Maintenance:
         """Have nobody build while the block runs; a build of this process is given up.
 
         Raises:
-            BusyError: another process was building for longer than `patience` seconds.
+            BusyError: somebody was building for longer than `patience` seconds.
         """
+        deadline = time.monotonic() + patience
         with self._resting_lock:
             self._resting += 1
         try:
-            with self._working:
-                deadline = time.monotonic() + patience
-                while not self._lease.acquire():
-                    if time.monotonic() > deadline:
-                        raise BusyError(
-                            f"another process is building indexes in {self._folder}: try again when it is done"
-                        )
-                    time.sleep(_LEASE_POLL)
+            if not self._working.acquire(timeout=patience):
+                raise self._busy("this")
+            try:
+                if not patiently(self._lease.acquire, deadline - time.monotonic()):
+                    raise self._busy("another")
                 try:
                     yield
                 finally:
                     self._lease.release()
+            finally:
+                self._working.release()
         finally:
             with self._resting_lock:
                 self._resting -= 1
+
+    def _busy(self, whose: str) -> BusyError:
+        return BusyError(f"{whose} process is building indexes in {self._folder}: try again when it is done")
 
     def _going_on(self) -> bool:
         return not self._stopping.is_set() and not self._resting
@@ -247,7 +250,18 @@ class Maintenance:
         except (StoppedError, NotFoundError, ClosedError):
             pass  # it is time to end, or the collection is gone
         except (OchreError, OSError, RuntimeError, MemoryError) as error:
-            LOGGER.warning("the %s of collection %s was not built: %s", builder.kind, collection, error)
+            if self._exists(collection):  # what was deleted in the middle of a build takes its files along
+                LOGGER.warning("the %s of collection %s was not built: %s", builder.kind, collection, error)
+
+    def _exists(self, collection: UUID) -> bool:
+        try:
+            with self._file.read() as session:
+                catalog.get_collection(session, collection)
+        except NotFoundError:
+            return False
+        except OchreError:
+            pass
+        return True
 
     def _build(self, collection: UUID, builder: Builder) -> None:
         with self._file.read() as session:

@@ -11,11 +11,12 @@ from ochre.errors import NetworkFolderError
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _KINDS = {
-    "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"
+    "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "prl_fs", "smb3",
+    "smbfs", "vboxsf"
 }  # fmt: skip
 _FUSE_KINDS = {
-    "ceph", "davfs", "davfs2", "gcsfuse", "glusterfs", "goofys", "gvfsd-fuse", "juicefs", "mount-s3", "mountpoint-s3",
-    "rclone", "s3fs", "smbnetfs", "sshfs"
+    "blobfuse", "blobfuse2", "ceph", "davfs", "davfs2", "gcsfuse", "glusterfs", "goofys", "gvfsd-fuse", "juicefs",
+    "mount-s3", "mountpoint-s3", "rclone", "s3fs", "smbnetfs", "sshfs", "vmhgfs-fuse"
 }  # fmt: skip
 _MACOS_LOCAL = 0x1000  # MNT_LOCAL of <sys/mount.h>
 _WINDOWS_REMOTE = 4  # DRIVE_REMOTE of <winbase.h>

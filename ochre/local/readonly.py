@@ -18,7 +18,6 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 import urllib.parse
 import weakref
 from collections.abc import Iterator
@@ -28,11 +27,12 @@ from typing import NoReturn
 
 import apsw
 
-from ochre.errors import ReadOnlyError, StorageError
+from ochre.errors import BusyError, ReadOnlyError, StorageError
 from ochre.local import pages, schema
 from ochre.local.database import Database, lost, open_databases
 from ochre.local.faults import damaged
 from ochre.local.folders import sync_file
+from ochre.local.locks import patiently
 from ochre.local.session import Session
 from ochre.local.state import StaleSnapshotError
 from ochre.settings import Settings
@@ -87,6 +87,7 @@ class ReadOnlyDatabase(Database):
 
     def _prepare(self) -> None:
         if not self._path.is_file():
+            schema.check_unclaimed(self.folder)
             raise StorageError(
                 f"there is no database at {self.folder}: check the path (one is made only when opened to be written)"
             )
@@ -235,20 +236,20 @@ class ReadOnlyDatabase(Database):
 
     def _lock(self) -> None:
         """Hold the lock that every user of the file holds: while it is held, nobody removes the log."""
-        deadline = time.monotonic() + self._settings.busy_timeout
         flags = [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0]
-        self._presence = apsw.VFSFile("", str(self._path), flags)
-        while True:
+        self._presence = presence = apsw.VFSFile("", str(self._path), flags)
+
+        def attempt() -> bool:
             try:
-                self._presence.xLock(apsw.SQLITE_LOCK_SHARED)
+                presence.xLock(apsw.SQLITE_LOCK_SHARED)
             except apsw.BusyError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.003)
+                return False
             except apsw.Error:  # a file system without locks: then nobody can write through SQLite either
-                return
-            else:
-                return
+                pass
+            return True
+
+        if not patiently(attempt, self._settings.busy_timeout):
+            raise BusyError(f"the database at {self.folder} is being opened or closed by others: try again")
 
     def _connect(self, cache_kib: int) -> Session:
         self._check_usable()

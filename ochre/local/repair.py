@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from ochre.errors import AlreadyExistsError, NotFoundError, OchreError, StorageError
-from ochre.local import acknowledged, backup, catalog, extents, hold, lease, log, pages
+from ochre.local import acknowledged, backup, catalog, extents, hold, lease, log, pages, schema
 from ochre.local.acknowledged import Acknowledged
 from ochre.local.arena import HEADER_BYTES, Arena, arena_path, stored_dimension
 from ochre.local.catalog import CollectionRow
@@ -76,8 +76,8 @@ def repair(source: Path, into: Path, *, trust_pages: bool = False) -> Repaired:
             program's SQLite wrote to it. Vectors are compared with their checksums in any case.
 
     Raises:
-        NotFoundError: `source` holds no database; AlreadyExistsError: `into` exists; StorageError: `source` was written
-            to meanwhile, or `into` cannot be written.
+        NotFoundError: `source` holds no database; AlreadyExistsError: `into` exists; FormatVersionError: a later
+            release wrote `source`; StorageError: it was written to meanwhile, or `into` cannot be written.
     """
     if not (source / FILE_NAME).is_file():
         raise NotFoundError(f"{source} holds no {FILE_NAME}: name the folder of a database")
@@ -110,6 +110,7 @@ def _copied(source: Path, work: Path) -> None:
             shutil.copyfile(source / name, work / name)
     mend(work / FILE_NAME)
     with contextlib.suppress(*DAMAGE), _reading(work) as session:
+        schema.check_release(session.connection, source)
         session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 

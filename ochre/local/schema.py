@@ -5,6 +5,7 @@ A change here needs a new format version, a migration and a stored example of th
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import apsw
@@ -103,6 +104,20 @@ FROM pragma_application_id, pragma_user_version
 """
 
 
+def check_unclaimed(folder: Path) -> None:
+    """Make sure that a new database is not begun beside one of Chroma's: whoever names that folder expects its records.
+
+    Raises:
+        FormatVersionError: the folder is Chroma's.
+    """
+    foreign = folder / "chroma.sqlite3"
+    if foreign.is_file() and foreign.stat().st_size and not (folder / "ochre.sqlite3").exists():
+        raise FormatVersionError(
+            f"{folder} is a folder of Chroma's: import it into another one with `ochre migrate-chroma {folder} NEW`, "
+            "and open that"
+        )
+
+
 def ensure(connection: apsw.Connection, folder: Path) -> None:
     """Create the tables in a new file; check the version of an old one.
 
@@ -157,6 +172,7 @@ def version(connection: apsw.Connection, folder: Path) -> int:
 
     Raises:
         FormatVersionError: a later release wrote it, or another program.
+        CorruptError: it has tables, and no version.
     """
     # In one statement: between two of them another process might create the tables.
     application, number, tables = connection.execute(_IDENTITY).get
@@ -164,9 +180,26 @@ def version(connection: apsw.Connection, folder: Path) -> int:
         return 0
     if application != APPLICATION_ID:
         raise FormatVersionError(f"ochre.sqlite3 in {folder} was written by another program; choose another folder")
+    _check_number(number, folder)
+    if number < 1:
+        raise CorruptError(
+            f"ochre.sqlite3 in {folder} has tables and no format version: another program changed it; `ochre repair` "
+            "saves what is in it"
+        )
+    return int(number)
+
+
+def check_release(connection: apsw.Connection, folder: Path) -> None:
+    """Make sure that no later release wrote a file, whatever else may be wrong with it; raises `FormatVersionError`."""
+    with contextlib.suppress(apsw.Error):
+        application, number, _ = connection.execute(_IDENTITY).get
+        if application == APPLICATION_ID:
+            _check_number(number, folder)
+
+
+def _check_number(number: int, folder: Path) -> None:
     if number > FORMAT_VERSION:
         raise FormatVersionError(
             f"the database at {folder} has format {number}, this release reads formats up to {FORMAT_VERSION}; "
             "install a newer release of ochre"
         )
-    return int(number)

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -213,6 +214,36 @@ def test_two_backups_to_one_folder_at_once_are_refused(engine: LocalEngine, targ
     monkeypatch.setattr(module, "_PATIENCE", 0.0)
     with Hold(target).removing(), pytest.raises(BusyError):
         engine.backup(target)
+
+
+def test_a_backup_that_waited_for_another_goes_on_from_what_that_one_made(engine: LocalEngine, target: Path) -> None:
+    collection = make_collection(engine)
+    engine.backup(target)
+    add(engine, collection, range(10))
+    waiting = threading.Event()
+    read = module._read_marker
+
+    def watched(target: Path) -> Any:
+        found = read(target)
+        waiting.set()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as threads:
+        patch.setattr(module, "_read_marker", watched)
+        with Hold(target).removing():
+            late = threads.submit(engine.backup, target)
+            assert waiting.wait(10)
+            patch.setattr(module, "_read_marker", read)
+            _as_if_alone(engine, target)
+        late.result(30)
+    assert stored(target) == described(engine)
+
+
+def _as_if_alone(engine: LocalEngine, target: Path) -> None:
+    """Make a backup as the one who has the hold on the target does."""
+    marker = module._read_marker(target)
+    assert marker is not None
+    module._Copy(engine._file, target).make(marker)
 
 
 DOCUMENTS = frozenset({"documents"})

@@ -6,6 +6,7 @@ import random
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import apsw
@@ -229,6 +230,20 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(FormatVersionError, match="another program"):
         LocalEngine.open(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["w", "r"])
+def test_a_folder_of_chromas_is_not_made_a_database_of_ours(tmp_path: Path, mode: Any) -> None:
+    (tmp_path / "chroma.sqlite3").write_bytes(b"SQLite format 3\0")
+    with pytest.raises(FormatVersionError, match="ochre migrate-chroma"):
+        LocalEngine.open(tmp_path, mode=mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["chroma.sqlite3"]
+
+
+def test_a_database_of_ours_beside_one_of_chromas_is_opened(tmp_path: Path) -> None:
+    LocalEngine.open(tmp_path).close()
+    (tmp_path / "chroma.sqlite3").write_bytes(b"SQLite format 3\0")
+    LocalEngine.open(tmp_path).close()
 
 
 def test_a_later_format_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +15,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from ochre.errors import NotFoundError
 from ochre.local import builders, catalog, log, plan, segments
 from ochre.local.builders import Job
 from ochre.local.engine import LocalEngine
@@ -387,6 +390,24 @@ def test_a_collection_takes_its_segments_with_it(engine: LocalEngine) -> None:
     assert files(engine, collection)
     engine.delete_collection("things", "default_tenant", "default_database")
     assert not segments.folder_of(engine._folder, collection).exists()
+
+
+def test_a_collection_deleted_in_the_middle_of_a_build_is_nothing_to_report(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    collection = create(engine)
+    write(engine, collection, range(COUNT))
+    build = graph.build
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        with contextlib.suppress(NotFoundError):
+            engine.delete_collection("things", "default_tenant", "default_database")
+        return build(*arguments, **options)
+
+    monkeypatch.setattr(graph, "build", late)
+    with caplog.at_level(logging.WARNING):
+        engine.maintain()
+    assert caplog.text == ""
 
 
 def test_the_background_builds_what_is_due(tmp_path: Path) -> None:

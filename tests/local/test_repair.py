@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from ochre.errors import AlreadyExistsError, NotFoundError, StorageError
+from ochre.errors import AlreadyExistsError, CorruptError, FormatVersionError, NotFoundError, StorageError
 from ochre.local import pages
 from ochre.local import repair as module
 from ochre.local.arena import arena_path
@@ -263,6 +263,26 @@ def test_a_folder_that_is_being_written_to_is_not_repaired(
         repair(folder, tmp_path / "new")
     engine.close()
     assert not (tmp_path / "new").exists()
+
+
+def test_what_a_later_release_wrote_is_left_to_that_release(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
+    connection = pages.connect(str(closed[0] / "ochre.sqlite3"))
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(FormatVersionError, match="format 99.*newer release"):
+        repair(closed[0], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_database_without_a_version_is_damaged_and_can_be_repaired(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
+    folder, collection = closed
+    connection = pages.connect(str(folder / "ochre.sqlite3"))
+    connection.execute("PRAGMA user_version=0")
+    connection.close()
+    with pytest.raises(CorruptError, match="no format version.*ochre repair"):
+        LocalEngine.open(folder)
+    assert repair(folder, tmp_path / "new").lost == 0
+    assert ids_in(tmp_path / "new", collection) == ALL
 
 
 def test_an_existing_folder_is_never_written_into(tmp_path: Path, closed: tuple[Path, UUID]) -> None:

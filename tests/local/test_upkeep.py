@@ -262,6 +262,14 @@ def test_an_erasure_waits_for_those_who_build(engine: LocalEngine, collection: U
     assert not any(b"sesame" in content for content in contents(engine._folder).values())
 
 
+def test_a_vacuum_waits_for_a_build_of_its_own_process_as_long_as_the_settings_say(
+    engine: LocalEngine, collection: UUID
+) -> None:
+    with engine._maintenance._working, pytest.raises(BusyError, match="this process is building indexes"):
+        engine.vacuum()
+    engine.vacuum()
+
+
 def test_a_build_makes_way_for_an_erasure(
     engine: LocalEngine, collection: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:

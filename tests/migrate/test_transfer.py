@@ -12,7 +12,14 @@ import pytest
 
 import ochre
 from ochre.embedding import registry
-from ochre.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, OchreError, StorageError
+from ochre.errors import (
+    AlreadyExistsError,
+    CorruptError,
+    InvalidArgumentError,
+    NotFoundError,
+    OchreError,
+    StorageError,
+)
 from ochre.migrate import examine, from_chroma
 from tests.migrate.builder import SourceFolder, vector_of
 from tests.migrate.conftest import Importing
@@ -50,6 +57,21 @@ def test_what_is_there_is_not_overwritten(source: SourceFolder, tmp_path: Path, 
     with pytest.raises(AlreadyExistsError):
         from_chroma(path, tmp_path / "made")
     assert files_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["no bytes", "no tables"])
+def test_a_file_without_tables_is_no_import_of_nothing(tmp_path: Path, content: bytes | None) -> None:
+    (tmp_path / "chroma").mkdir()
+    file = tmp_path / "chroma" / "chroma.sqlite3"
+    if content is None:
+        connection = apsw.Connection(str(file))
+        connection.execute("CREATE TABLE other (x)")
+        connection.close()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(CorruptError, match="has no table of collections: nothing can be read"):
+        from_chroma(tmp_path / "chroma", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_empty_folder_is_taken_and_missing_parents_are_made(source: SourceFolder, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ class AsyncCollection:
             The share of the nearest records, as `exact=True` finds them, that a plain `query` finds: 0.0 to 1.0, and
             1.0 for an empty collection.
         """
-        sample = normalize.parse_batch_size(sample)
+        sample = normalize.parse_positive(sample, "sample", "recall")
         count = await self.count()
         step = max(count // sample, 1)
         vectors: list[Any] = []
@@ -210,7 +210,7 @@ class AsyncCollection:
         still there and matches when the scan reaches it, and as it is then.
         """
         wanted = parse_include(include, "scan")
-        size = normalize.parse_batch_size(batch_size)
+        size = normalize.parse_positive(batch_size, "batch_size", "scan")
         request = ScanRecords(self.id, parse_filters(where, where_document), size, wanted.fields)
         return self._walk(request, wanted, self._loader(wanted, required=True))
 

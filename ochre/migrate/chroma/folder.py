@@ -60,6 +60,8 @@ class ChromaFolder:
         with ExitStack() as undo:
             undo.push(self._closing.__exit__)
             self._connection = self._open()
+            if not self.has("collections"):
+                raise CorruptError(f"{self.path / FILE} has no table of collections: nothing can be read")
             undo.pop_all()
         return self
 
