@@ -48,9 +48,15 @@ def mend(path: Path) -> None:
 
 
 class Leaves:
-    """The leaf pages of the tables of a file that nobody writes; a context manager."""
+    """The leaf pages of the tables of a file that nobody writes; a context manager.
+
+    Attributes:
+        unsure: whether rows were taken from pages of which the map does not say, being damaged, that they are in use.
+            Such a row may have been deleted, or changed since.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.unsure = False
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._count = len(self._map) // PAGE_BYTES
@@ -69,12 +75,14 @@ class Leaves:
         found = []
         for number in range(2, self._count + 1):
             page = self._page(number, trust=trust)
-            if page is None or page[0] != _LEAF or not self._in_use(number):
+            in_use = self._in_use(number)
+            if page is None or page[0] != _LEAF or in_use is False:
                 continue
             rows = [row for cell in _cells(page) if (row := self._row(page, cell, columns, trust=trust)) is not None]
             keys = [key for key, _ in rows if first <= key <= last]
             if keys:
                 found.append((min(keys), number))
+                self.unsure = self.unsure or in_use is None
         for _, number in sorted(found):
             page = self._page(number, trust=trust)
             assert page is not None
@@ -94,10 +102,13 @@ class Leaves:
         page = self._map[(number - 1) * PAGE_BYTES : number * PAGE_BYTES]
         return page if trust or _checksum(page[:_USABLE]) == page[_USABLE:] else None
 
-    def _in_use(self, number: int) -> bool:
+    def _in_use(self, number: int) -> bool | None:
+        """Tell whether the map says that a page is in use; None where the map is damaged."""
         own = (number - 2) // _MAPPED * _MAPPED + 2
         page = self._page(own)
-        return own != number and (page is None or page[(number - own - 1) * 5] in _IN_USE)
+        if own != number and page is None:
+            return None
+        return page is not None and own != number and page[(number - own - 1) * 5] in _IN_USE
 
     def _row(self, page: bytes, cell: int, columns: int, *, trust: bool) -> Row | None:
         try:

@@ -244,6 +244,9 @@ class _Collection:
                 self._write(batch)
                 batch = []
         self._write(batch)
+        if self._source.unsure:
+            reason = "the map of pages in use is damaged: some of its records may be deleted ones, or as they once were"
+            self._result.losses.append(_loss(row, reason, saved=True, count=len(self._seen)))
         self._name_missing()
 
     def _read_checksums(self) -> None:

@@ -112,6 +112,11 @@ class Source:
         for key, values in self._leaves.rows(columns, first, last, trust=True):
             yield (key, *values[1:])
 
+    @property
+    def unsure(self) -> bool:
+        """Whether rows may have been among those yielded that were deleted, or changed since."""
+        return self._leaves.unsure
+
     def tenants(self) -> list[str]:
         """Return the tenants' names, as far as they can be read."""
         names: list[str] = []

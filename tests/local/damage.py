@@ -125,8 +125,10 @@ class Sweep:
         engine.close()
         if any("commits are lost" in loss["reason"] for loss in result.losses):
             return  # an earlier state, which is another content
+        told = {loss["collection"] for loss in result.losses if "as they once were" in loss["reason"]}
         for name, records in saved.items():
-            assert records.items() <= self._content[name].items(), f"{what}: repaired into something else"
+            same = records.items() <= self._content[name].items()
+            assert same or name in told, f"{what}: repaired into something else"
         missing = {
             (name, id_) for name, records in self._content.items() for id_ in records.keys() - saved.get(name, {})
         }

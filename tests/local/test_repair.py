@@ -16,7 +16,7 @@ from ochre.local.arena import arena_path
 from ochre.local.check import check
 from ochre.local.engine import LocalEngine
 from ochre.local.repair import repair
-from ochre.model.requests import GetRecords
+from ochre.model.requests import DeleteRecords, GetRecords
 from tests.formats import make
 from tests.local.conftest import add
 from tests.local.damage import bytes_of
@@ -118,6 +118,21 @@ def test_a_damaged_first_page_costs_no_record(tmp_path: Path, closed: tuple[Path
     assert ids_in(tmp_path / "new", collection) == ALL
     assert result.lost == 0
     assert bool(result.losses) == (place > 24), "what every file begins with is known, and needs no trust"
+
+
+def test_rows_of_pages_that_may_be_unused_are_taken_and_told(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
+    """The first page and the map of pages behind it: nothing is left that tells deleted rows from the others."""
+    folder, collection = closed
+    engine = LocalEngine.open(folder)
+    engine.delete(DeleteRecords(collection, ids=ALL[:200]))
+    engine.close()
+    file = folder / "ochre.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[4000:4200] = bytes(200)
+    file.write_bytes(data)
+    result = repair(folder, tmp_path / "new")
+    assert {*ALL[200:]} <= {*ids_in(tmp_path / "new", collection)}
+    assert any("may be deleted ones" in loss["reason"] and loss["saved"] for loss in result.losses)
 
 
 def test_settings_from_a_damaged_page_are_taken_and_told(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
