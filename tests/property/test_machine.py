@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -18,7 +19,8 @@ from hypothesis.stateful import rule
 
 from ochre.engine import Engine
 from ochre.errors import NotFoundError, OchreError
-from ochre.local import catalog, engine, log, matching, state
+from ochre.local import catalog, engine, log, matching, plan, state
+from ochre.local.builders import BUILDERS
 from ochre.local.engine import LocalEngine
 from ochre.local.index.columns import Columns
 from ochre.local.index.roster import Roster
@@ -41,6 +43,8 @@ class LocalMachine(EngineMachine):
         self.limit(matching, "_FEW", -1)
         self.limit(matching, "READING", 1_000_000)
         self.limit(engine, "_WORTH_FOLLOWING", 1)
+        for name, value in (("EXACT_NUMBERS", 0), ("PICKED_NUMBERS", 0), ("_MANY_RESULTS", 1000)):
+            self.limit(plan, name, value)
         self._segments: dict[UUID, tuple[list[TextSegment], int]] = {}
         self._checkpoints: dict[UUID, Any] = {}
         super().__init__()
@@ -98,6 +102,32 @@ class LocalMachine(EngineMachine):
             if fresh or collection not in self._checkpoints:
                 self._checkpoints[collection] = checkpoint_of(engine, collection)
             publish(engine, collection, "checkpoint", *self._checkpoints[collection])
+
+    @rule(
+        handle=handles,
+        collection=EngineMachine.collections,
+        step=st.integers(1, 4),
+        kind=st.sampled_from(["add", "upsert"]),
+        columns=strategies.batches(unique=False),
+    )
+    def indexes_are_built_while_another_writes(
+        self, handle: int, collection: UUID, step: int, kind: Any, columns: Any
+    ) -> None:
+        """All of them, and with so few records the graph finds whatever is there."""
+        engine = self.engines[handle]
+        assert isinstance(engine, LocalEngine)
+        steps = itertools.count(1)
+
+        def going_on() -> bool:
+            if next(steps) == step:
+                self._write(1 - handle, collection, kind, columns)
+            return True
+
+        with mock.patch.object(engine._maintenance, "_going_on", going_on), suppress(NotFoundError):
+            for builder in BUILDERS:
+                row = engine._look(lambda session: catalog.get_collection(session, collection))
+                if row.next_slot:
+                    engine._maintenance._build(collection, builder)
 
     @rule(handle=handles)
     def vacuum(self, handle: int) -> None:
