@@ -1,6 +1,6 @@
-"""Writes the tables of `docs/performance.md` between their markers, out of the stored figures: none is typed by hand.
+"""Writes the tables of figures in `docs/performance.md` and `README.md`, out of those stored: none is typed by hand.
 
-`python -m benchmarks.report` writes them, `--check` only tells whether they are up to date.
+`python -m benchmarks.report` writes them between their markers, `--check` only tells whether they are up to date.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from benchmarks.cases import EFFORTS, QUERIES
 from benchmarks.systems import ROOT, TITLES
 from benchmarks.table import HEAD, Figures, Row, at, number
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 STORED = ROOT / "docs" / "performance" / "results.json"
 MARKED = re.compile(r"(<!-- figures: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Runs = dict[int, Figures]
 
 
 def main() -> None:
-    """Bring the page up to date, or tell that it is not."""
+    """Bring the pages up to date, or tell that they are not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if the page is out of date")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
     options = parser.parse_args()
-    text = PAGE.read_text(encoding="utf-8")
-    filled = fill(text, results.read(STORED))
-    if options.check and filled != text:
-        raise SystemExit(f"{PAGE.name} is out of date: run python -m benchmarks.report")
-    PAGE.write_text(filled, encoding="utf-8", newline="\n")
+    runs = results.read(STORED)
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        filled = fill(text, runs)
+        if filled != text and options.check:
+            raise SystemExit(f"{page.name} is out of date: run python -m benchmarks.report")
+        page.write_text(filled, encoding="utf-8", newline="\n")
 
 
 def fill(text: str, runs: Runs) -> str:
@@ -51,6 +53,14 @@ def _about(runs: Runs) -> str:
     others = [size for size in runs if size != results.main_size(runs)]
     also = f" The same was measured with {_listed(others)}." if others else ""
     return f"{about['records']:,} records, {about['cores']} cores: {versions}.{also}"
+
+
+def _summary(runs: Runs) -> str:
+    """Return what matters most, beside Chroma."""
+    figures = runs[results.main_size(runs)]
+    found = {row.case: row.cells() for make in _GROWING for row in make(figures)}
+    lines = [[found[case][column] for column in (0, 1, 2, 4)] for case in SUMMARY]
+    return _table(["", "Ochre", "Chroma", "times better"], lines)
 
 
 def _listed(sizes: list[int]) -> str:
@@ -132,8 +142,19 @@ def _cases(runs: Runs) -> str:  # noqa: ARG001  (sections are called alike)
     return _table(["case", "filter"], ([name, text or "none"] for name, text in shown))
 
 
+SUMMARY = (
+    *("bulk add, batches of 5,000", "bulk add until fully indexed", "one durable add"),
+    *("documents through the default model", "4 writing processes, 12,000 records"),
+    *("query", "recall of query", "query where 70 %", "query where 6 %", "recall of query where 6 %"),
+    *("query where 0.1 %", "query $contains, common phrase", "query during a bulk add, p50"),
+    *("query during a bulk add, p99", "count", "get by id", "get where, few match", "get page of 100 at 50,000"),
+    *("get $contains, rare", "get $regex, rare", "import", "open and first query", "first filtered query"),
+    *("private memory of that process", "size on disk"),
+)
+
 SECTIONS: dict[str, Callable[[Runs], str]] = {
     "about": _about,
+    "summary": _summary,
     "cases": _cases,
     "raw": _raw,
     "profile": _profile,

@@ -129,12 +129,13 @@ def test_a_run_leaves_the_figures_of_other_sizes_and_phases(tmp_path: Path) -> N
 
 
 def test_the_page_of_figures_is_made_of_the_stored_ones() -> None:
-    text = report.PAGE.read_text(encoding="utf-8")
-    assert report.fill(text, results.read(report.STORED)) == text, "run python -m benchmarks.report"
+    for page in report.PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert report.fill(text, results.read(report.STORED)) == text, "run python -m benchmarks.report"
 
 
 def test_the_page_has_every_table_and_plot() -> None:
-    text = report.PAGE.read_text(encoding="utf-8")
+    text = "".join(page.read_text(encoding="utf-8") for page in report.PAGES)
     assert set(re.findall(r"<!-- figures: (\w+) -->", text)) == {*rows.TABLES, *report.SECTIONS}
     plots = {path.name for path in report.STORED.parent.glob("*.svg")}
     assert set(re.findall(r"\]\(performance/(\w+\.svg)\)", text)) == plots
