@@ -28,16 +28,8 @@ if TYPE_CHECKING:
     from ochre.client._sync.collection import Collection
     from ochre.client.normalize import Where, WhereDocument
     from ochre.client.results import DeleteResult, ExplainedQueryResult, GetResult, QueryResult
-    from ochre.connect import (
-        AdminClient,
-        AsyncAdminClient,
-        AsyncClient,
-        AsyncHttpClient,
-        Client,
-        EphemeralClient,
-        HttpClient,
-        PersistentClient,
-    )
+    from ochre.connect.clients import AdminClient, Client, EphemeralClient, HttpClient, PersistentClient
+    from ochre.connect.tasks import AsyncAdminClient, AsyncClient, AsyncHttpClient
     from ochre.embedding.base import EmbeddingFunction
     from ochre.embedding.default import DefaultEmbeddingFunction
     from ochre.embedding.loaders import ImageLoader
@@ -48,25 +40,25 @@ if TYPE_CHECKING:
     from ochre.settings import Settings
 
 _HOMES = {
-    "AdminClient": "ochre.connect",
-    "AsyncAdminClient": "ochre.connect",
-    "AsyncClient": "ochre.connect",
+    "AdminClient": "ochre.connect.clients",
+    "AsyncAdminClient": "ochre.connect.tasks",
+    "AsyncClient": "ochre.connect.tasks",
     "AsyncCollection": "ochre.client._async.collection",
-    "AsyncHttpClient": "ochre.connect",
-    "Client": "ochre.connect",
+    "AsyncHttpClient": "ochre.connect.tasks",
+    "Client": "ochre.connect.clients",
     "Collection": "ochre.client._sync.collection",
     "DEFAULT_DATABASE": "ochre.model.requests",
     "DEFAULT_TENANT": "ochre.model.requests",
     "DefaultEmbeddingFunction": "ochre.embedding.default",
     "DeleteResult": "ochre.client.results",
     "EmbeddingFunction": "ochre.embedding.base",
-    "EphemeralClient": "ochre.connect",
+    "EphemeralClient": "ochre.connect.clients",
     "ExplainedQueryResult": "ochre.client.results",
     "GetResult": "ochre.client.results",
-    "HttpClient": "ochre.connect",
+    "HttpClient": "ochre.connect.clients",
     "ImageLoader": "ochre.embedding.loaders",
     "OchreError": "ochre.errors",
-    "PersistentClient": "ochre.connect",
+    "PersistentClient": "ochre.connect.clients",
     "QueryResult": "ochre.client.results",
     "Settings": "ochre.settings",
     "SparseVector": "ochre.model.vectors",

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ochre import connect
 from ochre.aliases.config import Settings
 from ochre.client._sync.admin import AdminClient as AdminAPI
 from ochre.client._sync.client import Client as ClientAPI
+from ochre.connect import engines
 from ochre.engine import Engine
 from ochre.errors import ForbiddenError
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
@@ -33,17 +33,17 @@ class _Lease:
     def __init__(self, settings: Settings) -> None:
         self.settings = OchreSettings(allow_reset=settings.allow_reset)
         self._open = True
-        if connect.names_server(settings):
-            self._shared = _Shared(connect.ServerAddress.of(settings).engine(), users=1)
+        if engines.names_server(settings):
+            self._shared = _Shared(engines.ServerAddress.of(settings).engine(), users=1)
             return
         if settings.is_persistent:
-            self._shared = _Shared(connect.open_engine(settings.persist_directory, self.settings), users=1)
+            self._shared = _Shared(engines.open_engine(settings.persist_directory, self.settings), users=1)
             return
         with _Lease._lock:
             if _Lease._temporary is None:
                 # Each client asks its own settings before it resets, so the engine need not.
                 chosen = replace(self.settings, synchronous="off", allow_reset=True)
-                _Lease._temporary = _Shared(connect.TemporaryEngine.make(chosen))
+                _Lease._temporary = _Shared(engines.TemporaryEngine.make(chosen))
             self._shared = _Lease._temporary
             self._shared.users += 1
 
@@ -133,7 +133,7 @@ class Client(ClientAPI, SharedSystemClient):
     @property
     def _identifier(self) -> str:
         settings = self._chroma_settings
-        if connect.names_server(settings):
+        if engines.names_server(settings):
             return f"{settings.chroma_server_host}:{settings.chroma_server_http_port}"
         return settings.persist_directory if settings.is_persistent else "ephemeral"
 
@@ -143,7 +143,7 @@ class Client(ClientAPI, SharedSystemClient):
 
     def reset(self) -> bool:
         """Delete everything; raises `ForbiddenError` unless its settings, or its server's, have `allow_reset`."""
-        if not self._chroma_settings.allow_reset and not connect.names_server(self._chroma_settings):
+        if not self._chroma_settings.allow_reset and not engines.names_server(self._chroma_settings):
             raise ForbiddenError(
                 "reset is off: open the client with Settings(allow_reset=True) to allow deleting everything"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Self
 
-from ochre.connect import check_server
+from ochre.connect.engines import check_server
 from ochre.errors import InvalidArgumentError, InvalidTypeError
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Self
 
-from ochre import connect
 from ochre.aliases.clients import named
 from ochre.aliases.config import Settings
 from ochre.aliases.unsupported import unsupported
 from ochre.client._async.admin import AsyncAdminClient as AsyncAdminAPI
 from ochre.client._async.client import AsyncClient as AsyncClientAPI
 from ochre.client._async.collection import AsyncCollection
+from ochre.connect.engines import ServerAddress
 from ochre.model.requests import DEFAULT_DATABASE, DEFAULT_TENANT, UserIdentity
 from ochre.settings import Settings as OchreSettings
 
@@ -50,7 +50,7 @@ class AsyncClient(AsyncClientAPI):
     ) -> Self:
         """Open a client of the server that the settings name, `localhost` by default."""
         chosen = Settings.of(settings)
-        engine = connect.ServerAddress.of(chosen).async_engine()
+        engine = ServerAddress.of(chosen).async_engine()
         try:
             own = OchreSettings(allow_reset=chosen.allow_reset)
             client = await cls.open(engine, own, *named(tenant, database))
@@ -73,7 +73,7 @@ class AsyncAdminClient(AsyncAdminAPI):
     """An asynchronous admin client of a server that is made from settings, as Chroma's is."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        super().__init__(connect.ServerAddress.of(Settings.of(settings)).async_engine())
+        super().__init__(ServerAddress.of(Settings.of(settings)).async_engine())
 
 
 class TokenTransportHeader(Enum):

@@ -80,9 +80,8 @@ def vacuum(path: Annotated[Path, typer.Argument(metavar="PATH", help="The databa
 
 @contextmanager
 def _opened(path: Path, mode: Mode) -> Iterator[LocalEngine]:
-    from ochre.connect import (
-        open_engine,
-    )  # late: the server's command sets how NumPy is to compute before it is imported
+    # Late: the server's command sets how NumPy is to compute before it is imported.
+    from ochre.connect.engines import open_engine
 
     engine = open_engine(path, mode=mode)
     try:

@@ -55,7 +55,7 @@ def run(config: Path | None = None, **flags: Any) -> None:
 
 def application(settings: Any, *, check_only: bool = False) -> Any:
     """Open the folder and make the application that serves it; only open and close it with `check_only`."""
-    from ochre.connect import open_engine
+    from ochre.connect.engines import open_engine
     from ochre.server.app import create_app
     from ochre.server.auth import Authenticator
     from ochre.server.keys import KeyStore

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ochre.connect import AdminClient, PersistentClient
+from ochre.connect.clients import AdminClient, PersistentClient
 from ochre.errors import AlreadyExistsError, InvalidArgumentError, OchreError, StorageError, UnsupportedError
 from ochre.migrate.chroma.catalog import Catalog, SourceCollection, read_catalog
 from ochre.migrate.chroma.folder import ChromaFolder

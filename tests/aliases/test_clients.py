@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ochre import Settings
-from ochre.connect import open_engine
+from ochre.connect.engines import open_engine
 from ochre.server.keys import KeyStore
 from tests.aliases.conftest import Script
 from tests.server.live import live

@@ -12,7 +12,7 @@ import pytest
 
 import ochre
 from ochre import AsyncClientType
-from ochre.connect import open_engine
+from ochre.connect.engines import open_engine
 from ochre.errors import ClosedError, InvalidArgumentError, NotFoundError, ReadOnlyError
 from ochre.local.engine import LocalEngine
 from tests.client.conftest import Letters, Loader

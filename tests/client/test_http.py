@@ -18,7 +18,7 @@ import trustme
 
 import ochre
 from ochre import ClientType, Settings
-from ochre.connect import open_engine
+from ochre.connect.engines import open_engine
 from ochre.errors import (
     AlreadyExistsError,
     AuthenticationError,
