@@ -67,13 +67,18 @@ def restore(source: Database, target: Path) -> CopyReport:
     Raises:
         AlreadyExistsError: there is one. InvalidArgumentError: there is something else.
     """
-    if (target / FILE_NAME).exists():
-        raise AlreadyExistsError(f"there is a database at {target} already: restore into a new folder")
+    _check_vacant(target)
     with translated(target), _claimed(source, target) as marker:
+        _check_vacant(target)  # another may have been at work there until now
         report = _Copy(source, target).make(marker)
         (target / MARKER).unlink()
         sync_folder(target)
         return report
+
+
+def _check_vacant(target: Path) -> None:
+    if (target / FILE_NAME).exists():
+        raise AlreadyExistsError(f"there is a database at {target} already: restore into a new folder")
 
 
 @contextmanager

@@ -51,6 +51,7 @@ class Leaves:
     """The leaf pages of the tables of a file that nobody writes; a context manager.
 
     Attributes:
+        map_damaged: whether a page is damaged that tells which others are in use.
         unsure: whether rows were taken from pages of which the map does not say, being damaged, that they are in use.
             Such a row may have been deleted, or changed since.
     """
@@ -60,6 +61,7 @@ class Leaves:
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._count = len(self._map) // PAGE_BYTES
+        self.map_damaged = any(self._page(number) is None for number in range(2, self._count + 1, _MAPPED))
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +74,7 @@ class Leaves:
 
         With `trust`, pages with wrong checksums are taken as they are, and what makes no sense there is left out.
         """
-        found = []
+        found, sure = [], set[int]()
         for number in range(2, self._count + 1):
             page = self._page(number, trust=trust)
             in_use = self._in_use(number)
@@ -81,14 +83,16 @@ class Leaves:
             rows = [row for cell in _cells(page) if (row := self._row(page, cell, columns, trust=trust)) is not None]
             keys = [key for key, _ in rows if first <= key <= last]
             if keys:
-                found.append((min(keys), number))
+                found.append((min(keys), number, in_use))
                 self.unsure = self.unsure or in_use is None
-        for _, number in sorted(found):
+                if in_use and self.map_damaged:
+                    sure.update(keys)
+        for _, number, in_use in sorted(found, key=lambda each: each[:2]):
             page = self._page(number, trust=trust)
             assert page is not None
             for cell in _cells(page):
                 row = self._row(page, cell, columns, trust=trust)
-                if row is not None and first <= row[0] <= last:
+                if row is not None and first <= row[0] <= last and (in_use or row[0] not in sure):
                     yield row
 
     def damaged(self) -> list[int]:

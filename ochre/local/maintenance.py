@@ -157,10 +157,10 @@ class Maintenance:
             self._resting += 1
         try:
             if not self._working.acquire(timeout=patience):
-                raise self._busy("this")
+                raise self._busy()
             try:
                 if not patiently(self._lease.acquire, deadline - time.monotonic()):
-                    raise self._busy("another")
+                    raise self._busy()
                 try:
                     yield
                 finally:
@@ -171,8 +171,10 @@ class Maintenance:
             with self._resting_lock:
                 self._resting -= 1
 
-    def _busy(self, whose: str) -> BusyError:
-        return BusyError(f"{whose} process is building indexes in {self._folder}: try again when it is done")
+    def _busy(self) -> BusyError:
+        return BusyError(
+            f"another client is building indexes or vacuuming in {self._folder}: try again when it is done"
+        )
 
     def _going_on(self) -> bool:
         return not self._stopping.is_set() and not self._resting

@@ -12,7 +12,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 _KINDS = {
     "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "prl_fs", "smb3",
-    "smbfs", "vboxsf"
+    "smbfs", "vboxsf", "vmhgfs"
 }  # fmt: skip
 _FUSE_KINDS = {
     "blobfuse", "blobfuse2", "ceph", "davfs", "davfs2", "gcsfuse", "glusterfs", "goofys", "gvfsd-fuse", "juicefs",

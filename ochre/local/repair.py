@@ -231,9 +231,13 @@ class _Collection:
         self._read_checksums()
         row = self._row
         batch: list[tuple[Any, ...]] = []
+        newest = self._source.newest(RECORDS, 7, row.first_key, row.last_key)
+        self._source.unsure = False
         for record in self._source.rows(RECORDS, 7, row.first_key, row.last_key):
             if record[0] in self._seen or record[1:2] != (row.key,) or len(record) < 3:
                 continue
+            if newest is not None and newest[record[2]] != record[0]:
+                continue  # deleted, and added again under the same id
             self._seen.add(record[0])
             reason = self._reason(record)
             if reason:
@@ -245,7 +249,10 @@ class _Collection:
                 batch = []
         self._write(batch)
         if self._source.unsure:
-            reason = "the map of pages in use is damaged: some of its records may be deleted ones, or as they once were"
+            reason = (
+                "the map of pages in use is damaged: some of its records may be deleted ones, or as they once were, "
+                "with the vector of another"
+            )
             self._result.losses.append(_loss(row, reason, saved=True, count=len(self._seen)))
         self._name_missing()
 

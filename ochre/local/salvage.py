@@ -112,10 +112,23 @@ class Source:
         for key, values in self._leaves.rows(columns, first, last, trust=True):
             yield (key, *values[1:])
 
+    def newest(self, sql: str, columns: int, first: int, last: int) -> dict[Any, int] | None:
+        """Return the greatest key of each id, the third column, where rows may have been deleted or changed since.
+
+        None where the map of pages in use is whole.
+        """
+        if not self._leaves.map_damaged:
+            return None
+        return {row[2]: row[0] for row in self.rows(sql, columns, first, last) if len(row) > 2}
+
     @property
     def unsure(self) -> bool:
-        """Whether rows may have been among those yielded that were deleted, or changed since."""
+        """Whether rows were among those yielded, since this was last made False, that may be no more, or others now."""
         return self._leaves.unsure
+
+    @unsure.setter
+    def unsure(self, value: bool) -> None:
+        self._leaves.unsure = value
 
     def tenants(self) -> list[str]:
         """Return the tenants' names, as far as they can be read."""

@@ -99,8 +99,8 @@ class Server:
 
     def _principal(self, request: Request) -> Principal:
         """Return who asks, and note it for the log."""
-        self.origins.check(request.headers)
         principal = self.authenticator.principal(request.headers)
+        self.origins.check(request.headers, with_key=principal is not ANYBODY)
         if principal is not ANYBODY:
             request.state.key = principal.name
         return principal

@@ -132,6 +132,10 @@ class KeyStore:
         except OSError as error:
             raise StorageError(f"{path} cannot be deleted ({error}): the key {id_!r} is still good") from error
 
+    def any(self) -> bool:
+        """Tell whether there is a key that opens anything; a file that is not a key's does not."""
+        return any(isinstance(key, Key) for _, key in self._read())
+
     def find(self, secret: str) -> Key | None:
         """Return the key that this is, None if there is none (any more)."""
         return self._current().get(_digest(secret))

@@ -20,7 +20,7 @@ from ochre.errors import InvalidArgumentError
 
 MEBIBYTE = 1024 * 1024
 _PREFIX = "OCHRE_"
-_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
+_ORIGIN = re.compile(r"\*|null|(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9+.-]*://[^/\s*?#@A-Z]+")
 _CLIENT_VARIABLES = frozenset({"OCHRE_MODEL_PATH", "OCHRE_CACHE"})
 """Variables of the embedding function, which the server leaves alone."""
 
@@ -84,7 +84,8 @@ class ServerSettings:
             if not _ORIGIN.fullmatch(origin):
                 raise InvalidArgumentError(
                     f"cors_allow_origins has {origin!r}: expected origins as browsers send them, such as "
-                    "https://app.example.com or http://localhost:3000, without a path; or *"
+                    "https://app.example.com or http://localhost:3000: in small letters, without a path, without "
+                    "the usual port; or * for all"
                 )
         if not self.path:
             raise InvalidArgumentError("path is empty: name the database folder")

@@ -39,7 +39,7 @@ FAST = Settings(synchronous="off")
 KINDS = ("flip", "flip", "flip", "cut", "zero")
 RECORDS = 300
 
-Content = dict[str, dict[str, str]]
+Content = dict[str, dict[str, tuple[bytes, str]]]
 
 
 class Sweep:
@@ -49,11 +49,14 @@ class Sweep:
         self._folder = folder
         self._whole = folder / "whole"
         engine = LocalEngine.open(folder / "source")
-        make.fill(engine)
-        engine.create_database("large", "acme")
-        self._large = engine.create_collection(CreateCollection("acme", "large", "things", None, Configuration())).id
-        add(engine, self._large, range(RECORDS))
-        add(engine, self._large, range(RECORDS, 2 * RECORDS))
+        self._once: set[tuple[str, str, str]] = set()  # whatever any record was, but for its vector
+        with mock.patch.object(engine, "write", lambda request: self._note(engine, LocalEngine.write(engine, request))):
+            make.fill(engine)
+            engine.create_database("large", "acme")
+            things = CreateCollection("acme", "large", "things", None, Configuration())
+            self._large = engine.create_collection(things).id
+            add(engine, self._large, range(RECORDS))
+            add(engine, self._large, range(RECORDS, 2 * RECORDS))
         engine.delete(DeleteRecords(self._large, filter=parse_filters({"n": {"$gte": RECORDS}}, None)))
         compaction.compact(engine._file, self._large)  # from now on its arena has a name of its own
         with mock.patch.object(builders, "SMALLEST", RECORDS):
@@ -67,6 +70,10 @@ class Sweep:
         files = [path for path in self._whole.rglob("*") if path.is_file() and path.stat().st_size]
         self._files = sorted(path.relative_to(self._whole) for path in files)
         self._main = Path("ochre.sqlite3-wal" if hot else "ochre.sqlite3")
+
+    def _note(self, engine: LocalEngine, _: None) -> None:
+        for name, records in content(engine).items():
+            self._once |= {(name, id_, rest) for id_, (_, rest) in records.items()}
 
     def round(self, randomness: random.Random) -> str:
         """Damage the folder in one place; return what came of it."""
@@ -126,9 +133,13 @@ class Sweep:
         if any("commits are lost" in loss["reason"] for loss in result.losses):
             return  # an earlier state, which is another content
         told = {loss["collection"] for loss in result.losses if "as they once were" in loss["reason"]}
+        doubtful = {loss["collection"] for loss in result.losses if "settings come from" in loss["reason"]}
         for name, records in saved.items():
-            same = records.items() <= self._content[name].items()
-            assert same or name in told, f"{what}: repaired into something else"
+            assert name in self._content or name in doubtful, f"{what}: a collection out of nowhere"
+            same = records.items() <= self._content.get(name, {}).items()
+            once = {(name, id_, rest) for id_, (_, rest) in records.items()} <= self._once
+            assert same or (name in told and once), f"{what}: repaired into something else"
+        assert result.saved == sum(map(len, saved.values())), f"{what}: counted wrongly"
         missing = {
             (name, id_) for name, records in self._content.items() for id_ in records.keys() - saved.get(name, {})
         }
@@ -150,12 +161,12 @@ def answers(engine: LocalEngine, large: UUID) -> str:
 
 
 def content(engine: LocalEngine) -> Content:
-    """Every record by collection and id, as a text, whatever its database is called."""
+    """Every record by collection and id, its vector and the rest as a text, whatever its database is called."""
     found: Content = {}
     for row in engine._look(catalog.all_collections):
         batch: Any = engine.get(GetRecords(row.info.id, include=make.EVERYTHING))
         columns = zip(batch.ids, batch.vectors, batch.documents, batch.metadatas, batch.uris, strict=True)
-        found[str(row.info.id)] = {id_: repr((vector.tobytes(), *rest)) for id_, vector, *rest in columns}
+        found[str(row.info.id)] = {id_: (vector.tobytes(), repr(rest)) for id_, vector, *rest in columns}
     return found
 
 

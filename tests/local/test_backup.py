@@ -595,6 +595,33 @@ def test_what_is_restored_can_be_backed_up_to_where_it_came_from(
     copy.close()
 
 
+def test_a_restore_that_waited_for_a_backup_leaves_that_alone(
+    engine: LocalEngine, target: Path, tmp_path: Path
+) -> None:
+    make_collection(engine)
+    engine.backup(target)
+    waiting = threading.Event()
+    source = LocalEngine.open(target, mode="r")
+    read = module._read_marker
+
+    def watched(target: Path) -> Any:
+        waiting.set()
+        return read(target)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as threads:
+        patch.setattr(module, "_read_marker", watched)
+        (tmp_path / "other").mkdir()
+        with Hold(tmp_path / "other").removing():
+            late = threads.submit(source.restore, tmp_path / "other")
+            assert waiting.wait(10)
+            module._write_marker(tmp_path / "other", module._Marker([]))
+            _as_if_alone(engine, tmp_path / "other")
+        with pytest.raises(AlreadyExistsError, match="restore into a new folder"):
+            late.result(30)
+    source.close()
+    assert (tmp_path / "other" / module.MARKER).exists()
+
+
 def test_nothing_is_restored_over_a_database(engine: LocalEngine, target: Path) -> None:
     engine.backup(target)
     with pytest.raises(AlreadyExistsError, match="restore into a new folder"):

@@ -53,8 +53,13 @@ def test_vectors_are_removed_once_the_commit_that_gave_them_up_is_on_the_disk(
 def test_a_backup_is_never_ahead_of_what_a_power_cut_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = LocalEngine.open(tmp_path / "db", Settings(synchronous="normal", background_indexing=False))
     add(engine, make_collection(engine), range(3))
-    synced: list[Path] = []
-    monkeypatch.setattr(wal, "sync_path", synced.append)
+    synced: list[Any] = []
+
+    def sync(path: Path) -> None:
+        synced.append((path, engine._file._active, (tmp_path / "copy" / "ochre.sqlite3").exists()))
+
+    monkeypatch.setattr(wal, "sync_path", sync)
     engine.backup(tmp_path / "copy")
-    assert synced == [tmp_path / "db" / "ochre.sqlite3-wal"]
+    # In the middle of the read whose state is copied: what comes later is not in the copy, what is in it is synced.
+    assert synced == [(tmp_path / "db" / "ochre.sqlite3-wal", 1, False)]
     engine.close()

@@ -16,9 +16,10 @@ from ochre.local.arena import arena_path
 from ochre.local.check import check
 from ochre.local.engine import LocalEngine
 from ochre.local.repair import repair
-from ochre.model.requests import DeleteRecords, GetRecords
+from ochre.model.configuration import Configuration
+from ochre.model.requests import CreateCollection, DeleteRecords, GetRecords, WriteRecords
 from tests.formats import make
-from tests.local.conftest import add
+from tests.local.conftest import add, vectors_of
 from tests.local.damage import bytes_of
 from tests.local.test_extents import spoil
 
@@ -133,6 +134,32 @@ def test_rows_of_pages_that_may_be_unused_are_taken_and_told(tmp_path: Path, clo
     result = repair(folder, tmp_path / "new")
     assert {*ALL[200:]} <= {*ids_in(tmp_path / "new", collection)}
     assert any("may be deleted ones" in loss["reason"] and loss["saved"] for loss in result.losses)
+
+
+def test_of_records_with_one_id_on_pages_that_may_be_unused_the_newest_is_taken(
+    tmp_path: Path, closed: tuple[Path, UUID]
+) -> None:
+    folder, collection = closed
+    engine = LocalEngine.open(folder)
+    for start in (0, 100):
+        again = ALL[start : start + 100]
+        engine.delete(DeleteRecords(collection, ids=again))
+        engine.write(WriteRecords(collection, "add", again, vectors_of(range(100)), documents=["a new document"] * 100))
+    engine.create_collection(CreateCollection("default_tenant", "default_database", "other", None, Configuration()))
+    engine.close()
+    file = folder / "ochre.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[4000:4200] = bytes(200)
+    file.write_bytes(data)
+    result = repair(folder, tmp_path / "new")
+    engine = LocalEngine.open(tmp_path / "new")
+    found = engine.get(GetRecords(collection, include=frozenset({"documents"})))
+    engine.close()
+    assert result.saved == len(found.ids)
+    documents = dict(zip(found.ids, found.documents or [], strict=True))
+    assert {documents[id_] for id_ in ALL[:200]} == {"a new document"}
+    told = {loss["name"] for loss in result.losses if "may be deleted ones" in loss["reason"]}
+    assert told == {"things"}
 
 
 def test_settings_from_a_damaged_page_are_taken_and_told(tmp_path: Path, closed: tuple[Path, UUID]) -> None:

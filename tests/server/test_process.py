@@ -160,6 +160,7 @@ def test_a_server_that_nobody_can_enter_says_so(run: Any, folder: Path) -> None:
     store = KeyStore(folder)
     key, secret = store.create("ann", "read")
     store.revoke(key.id)
+    (store.folder / "broken.json").touch()  # opens nothing, and keeps nobody out
     server = run()
     assert server.wait_for("(no API key is left)")
     with server.start() as client:

@@ -150,3 +150,20 @@ def test_a_server_asks_for_keys_where_there_are_any(flags: Any, keys_exist: bool
 def test_a_server_that_others_reach_does_not_start_open(flags: Any, keys_exist: bool) -> None:
     with pytest.raises(InvalidArgumentError, match=r"keys create|--insecure"):
         ServerSettings(**flags).asks_for_keys(keys_exist=keys_exist)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("a.example", "https://a.example/", "https://A.example", "https://*.a.example", "https://a.example:443"),
+        *("http://a.example:80", "http://localhost:*", "http://ann@a.example", "https://a.example?x", ""),
+    ],
+)
+def test_an_origin_that_no_browser_sends_stops_the_start(origin: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="cors_allow_origins has .*expected origins as browsers send them"):
+        ServerSettings(cors_allow_origins=(origin,))
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "http://localhost:3000", "http://[::1]:8080", "app://obsidian.md"])
+def test_origins_that_browsers_send_are_taken(origin: str) -> None:
+    assert ServerSettings(cors_allow_origins=(origin,)).cors_allow_origins == (origin,)

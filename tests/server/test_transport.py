@@ -13,6 +13,7 @@ import trustme
 from openapi_spec_validator import validate
 
 from ochre.local.engine import LocalEngine
+from ochre.server.keys import KeyStore
 from ochre.server.operations import TABLE
 from ochre.server.settings import ServerSettings
 from tests.server.conftest import COLLECTIONS, DATABASE, FAST, ROOT
@@ -64,9 +65,9 @@ def test_pages_of_other_origins_are_let_in_if_the_settings_say_so(
         assert answered.headers.get("access-control-allow-origin") == allowed
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("locked", [False, True])
 @pytest.mark.parametrize(
-    ("origin", "own", "loopback"),
+    ("origin", "with_key", "without"),
     [
         (None, True, True),
         ("http://{address}", True, True),
@@ -79,18 +80,19 @@ def test_pages_of_other_origins_are_let_in_if_the_settings_say_so(
     ],
 )
 def test_pages_that_nobody_allowed_are_refused(
-    tmp_path: Path, host: str, origin: str | None, own: bool, loopback: bool
+    tmp_path: Path, locked: bool, origin: str | None, with_key: bool, without: bool
 ) -> None:
-    settings = ServerSettings(host=host, insecure=True)
-    with live(LocalEngine.open(tmp_path, FAST), settings) as url:
-        headers = {} if origin is None else {"Origin": origin.format(address=url.partition("://")[2])}
+    keys = KeyStore(tmp_path)
+    key = {"x-chroma-token": keys.create("ann", "write")[1]} if locked else {}
+    allowed = with_key if locked else without
+    with live(LocalEngine.open(tmp_path, FAST), keys=keys if locked else None) as url:
+        headers = key if origin is None else {**key, "Origin": origin.format(address=url.partition("://")[2])}
         if origin == "http://b.example":
             headers["Host"] = "b.example"
         for method, path, body in [("GET", COLLECTIONS, None), ("POST", COLLECTIONS, {"name": "things"})]:
             answer = httpx.request(method, f"{url}{path}", json=body, headers=headers)
-            assert (answer.status_code == 200) == (own if host == "0.0.0.0" else loopback), answer.text
-            assert answer.status_code in {200, 403}
-            assert answer.status_code == 200 or "--cors-allow-origins" in answer.json()["message"]
+            assert answer.status_code == (200 if allowed else 403), answer.text
+            assert allowed or "--cors-allow-origins" in answer.json()["message"]
         assert httpx.get(f"{url}{HEARTBEAT}", headers=headers).status_code == 200  # a sign of life tells nothing
 
 
