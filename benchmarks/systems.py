@@ -17,6 +17,8 @@ PACKAGES = {
     "lancedb": ["lancedb==0.40.*"],
     "milvus": ["milvus-lite==3.2.*", "pymilvus==3.0.*"],
 }
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as for anybody who installs one: compiled once, not in each process
+
 TITLES = {"ochre": "Ochre", "chroma": "Chroma", "lancedb": "LanceDB"}
 
 
