@@ -67,7 +67,7 @@ def application(settings: Any, *, check_only: bool = False) -> Any:
     authenticator = Authenticator(None if settings.auth == "off" else keys, open_until_first_key=not locked)
     names = ("allow_reset", "synchronous", "busy_timeout", "allow_network_folder")
     chosen = Settings(**{name: getattr(settings, name) for name in names}, memory_limit=settings.memory_limit or None)
-    if locked and not keys.any() and (check_only or settings.workers == 1):
+    if locked and not keys.usable() and (check_only or settings.workers == 1):
         LOGGER.warning("no API key is left: every request is refused until `ochre keys create` makes one")
     engine = open_engine(folder, chosen, "r" if settings.read_only else "w")
     if check_only:

@@ -132,7 +132,7 @@ class KeyStore:
         except OSError as error:
             raise StorageError(f"{path} cannot be deleted ({error}): the key {id_!r} is still good") from error
 
-    def any(self) -> bool:
+    def usable(self) -> bool:
         """Tell whether there is a key that opens anything; a file that is not a key's does not."""
         return any(isinstance(key, Key) for _, key in self._read())
 
