@@ -17,12 +17,15 @@ from typing import Any
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from ochre.errors import InvalidArgumentError, OchreError
 from ochre.server import metrics
 from ochre.server.logs import LOGGER
 from ochre.server.settings import ServerSettings
+
+_BALANCED = sys.platform == "linux"
+"""Whether the system spreads connections among sockets of one address; elsewhere all workers share one."""
 
 _PARENT_POLL = 1.0  # seconds between looks at whether the first process is there
 
@@ -67,17 +70,19 @@ def run(application: Any, settings: ServerSettings) -> None:
         InvalidArgumentError: the address is taken, or is not one of this machine's.
         OchreError: the worker processes did not start.
     """
-    sockets = listen(settings)
+    sets = [listen(settings)]
+    addresses = [listener.getsockname()[:2] for listener in sets[0]]
+    while _BALANCED and len(sets) < settings.workers:
+        sets.append([_listener(listener.family, listener.getsockname()[:2]) for listener in sets[0]])
     _allow_many_connections()
     config = configure(application, settings)
     protocol = "https" if settings.tls_cert else "http"
-    for listener in sockets:
-        host, port = listener.getsockname()[:2]
+    for host, port in addresses:
         LOGGER.info("listening on %s://%s:%d", protocol, f"[{host}]" if ":" in host else host, port)
     if settings.workers == 1:
-        OneProcess(config).run(sockets)
+        OneProcess(config).run(sets[0])
         return
-    workers = Workers(config, sockets)
+    workers = Workers(config, sets)
     workers.run()
     if workers.failed:
         raise OchreError("the worker processes did not start: the lines above tell why")
@@ -89,11 +94,9 @@ def listen(settings: ServerSettings) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         port = settings.port
-        for family, address in dict.fromkeys((entry[0], entry[4][0]) for entry in found):
-            listener = socket.create_server((address, port), family=family, backlog=2048)
-            port = listener.getsockname()[1]  # of 0 the first socket makes a number
-            listener.set_inheritable(True)
-            sockets.append(listener)
+        for family, address in dict.fromkeys((entry[0], str(entry[4][0])) for entry in found):
+            sockets.append(_listener(family, (address, port), shared=_BALANCED and settings.workers > 1))
+            port = sockets[-1].getsockname()[1]  # of 0 the first socket makes a number
     except OSError as error:
         for listener in sockets:
             listener.close()
@@ -101,6 +104,12 @@ def listen(settings: ServerSettings) -> list[socket.socket]:
             f"cannot listen on host {settings.host!r}, port {settings.port} ({error}): choose others by --host, --port"
         ) from error
     return sockets
+
+
+def _listener(family: int, address: tuple[str, int], *, shared: bool = True) -> socket.socket:
+    listener = socket.create_server(address, family=family, backlog=2048, reuse_port=shared)
+    listener.set_inheritable(True)
+    return listener
 
 
 def _allow_many_connections() -> None:
@@ -124,7 +133,40 @@ class OneProcess(uvicorn.Server):
 
 
 class Workers(Multiprocess):
-    """Worker processes on one set of sockets; one that ends is replaced."""
+    """Worker processes; one that ends is replaced.
+
+    Each has a set of sockets of its own, among which the system spreads new connections. On one set, the worker that is
+    awake first would take all that come at a time. This process keeps the sets open: what arrives while a worker is
+    replaced waits for the next.
+    """
+
+    def __init__(self, config: Config, sets: list[list[socket.socket]]) -> None:
+        """Prepare as many workers as the configuration says, on as many sets of sockets, or on one."""
+        super().__init__(config, sets[0])
+        self._sets = sets
+
+    def init_processes(self) -> None:
+        """Start all of them."""
+        for place in range(self.processes_num):
+            self.processes.append(self._started(place))
+
+    def _started(self, place: int) -> Process:
+        process = Process(self.config, self._sets[place % len(self._sets)])
+        process.start()
+        return process
+
+    def restart_all(self) -> None:
+        """Replace them, one after another; each finishes what it has begun."""
+        for place, process in enumerate(list(self.processes)):
+            process.terminate()
+            process.join()
+            self.processes[place] = self._started(place)
+
+    def handle_ttin(self) -> None:
+        """Change nothing: each worker has its sockets."""
+        LOGGER.warning("the number of workers is that of --workers")
+
+    handle_ttou = handle_ttin
 
     @property
     def failed(self) -> bool:
@@ -132,13 +174,18 @@ class Workers(Multiprocess):
         return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that ended, and forget what they had under way."""
-        before = list(self.processes)
-        super().keep_subprocess_alive()
-        for process in before:
-            if process not in self.processes and process.pid is not None:
-                LOGGER.error("worker process %d ended and was replaced", process.pid)
-                metrics.forget(process.pid)
+        """Replace workers that ended, and forget what they had under way; stop all if one could not start."""
+        for place, process in enumerate(list(self.processes)):
+            if self.should_exit.is_set() or process.is_alive(self.config.timeout_worker_healthcheck):
+                continue
+            process.kill()
+            process.join()
+            if process.exitcode == STARTUP_FAILURE:
+                self.should_exit.set()
+                return
+            self.processes[place] = self._started(place)
+            LOGGER.error("worker process %d ended and was replaced", process.pid)
+            metrics.forget(process.pid or 0)
 
 
 def end_with(parent: int) -> None:

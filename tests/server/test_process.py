@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,34 @@ def test_a_worker_that_dies_is_replaced(run: Any) -> None:
     first.kill()
     assert server.wait_for(r"worker process (\d+) ended and was replaced") == str(first.pid)
     assert httpx.get(f"{client.base_url}{path}/count").json() == 1
+    assert server.end() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not spread connections")
+def test_connections_that_come_at_a_time_are_spread_among_workers(run: Any) -> None:
+    server = run("--workers", "2")
+    with server.start() as client, ExitStack() as connections:
+        address = ("127.0.0.1", client.base_url.port or 0)
+        client.get(f"{ROOT}/heartbeat")
+        for _ in range(24):  # that one worker gets all is as likely as 1 in 8 million
+            connection = connections.enter_context(socket.create_connection(address))
+            connection.sendall(f"GET {ROOT}/heartbeat HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        taken = [len(worker.net_connections("tcp")) for worker in workers_of(server.process.pid)]
+    assert len(taken) == 2
+    assert min(taken) > 2, taken  # besides the one that listens
+    assert server.end() == 0
+
+
+@posix
+def test_workers_are_restarted_one_after_another_on_sighup(run: Any) -> None:
+    server = run("--workers", "2")
+    with server.start() as client:
+        path = collection(client)
+    before = {worker.pid for worker in workers_of(server.process.pid)}
+    server.process.send_signal(signal.SIGHUP)
+    while before & {worker.pid for worker in workers_of(server.process.pid)}:
+        assert httpx.get(f"{client.base_url}{path}/count", timeout=60).json() == 0  # nobody is turned away meanwhile
     assert server.end() == 0
 
 
