@@ -47,7 +47,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    folder = Path(os.environ.get("OCHRE_BENCH_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("BENCHMARK_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=folder, help="the folder with the WordNet files")
     parser.add_argument(
         "--records", "--scale", type=int, help="how many: fewer than WordNet has, or more, made of its vectors turned"

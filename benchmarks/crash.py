@@ -79,7 +79,7 @@ def _why(found: dict[str, Any]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
-    folder = Path(os.environ.get("OCHRE_BENCH_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("BENCHMARK_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=folder, help="the folder with the WordNet files")
     parser.add_argument("--systems", type=lambda text: text.split(","), default=list(TITLES), help=",".join(TITLES))
     parser.add_argument("--kills", type=int, default=30, help="how often a writer is killed")

@@ -89,7 +89,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
-    folder = Path(os.environ.get("OCHRE_BENCH_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("BENCHMARK_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=folder, help="the folder with the WordNet files")
     parser.add_argument("--records", type=int, default=40_000, help="how many records")
     parser.add_argument("--seconds", type=int, default=10, help="how long each load lasts")
