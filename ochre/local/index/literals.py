@@ -1,8 +1,9 @@
 r"""Literals that every match of a regular expression contains, so that a text index can name the documents to try.
 
-A pattern is read as RE2 reads it, but only as far as need: whatever is not a plain character, a group or a choice ends
-the literal at hand, and what could be misread (`\012`) ends the search for literals altogether. The pattern is known to
-compile, so it is well-formed.
+A pattern is read as RE2 reads it, but only as far as need: whatever is not a plain character, one of a few, a group or
+a choice ends the literal at hand, and what could be misread (`\012`) ends the search for literals altogether. The
+pattern is known to compile, so it is well-formed. Where nothing but literals is in it, as in `gen[ue]s of|families`, a
+document that has one of them is a match, and need not be tried.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ _MAX_LITERALS = 64  # a pattern with more of them is quicker to try than to look
 
 
 _Char = tuple[str, bool]
-"""A character of a match, and whether its case does not matter."""
+"""Which characters may stand at a place of a match, mostly one, and whether its case does not matter."""
 
 _Piece = _Char | Need | None
 """What follows on each other in a branch; None where nothing is known of what stands there."""
 
 
-def required(pattern: str) -> Need | None:
-    """Return what every match of a valid pattern needs, or None if nothing is known."""
+def required(pattern: str) -> tuple[Need | None, bool]:
+    """Return what every match of a valid pattern needs, None if nothing is known; and whether that makes a match."""
     try:
-        need = _Reader(pattern).choice(caseless=False, depth=0)
+        need, enough = _Reader(pattern).choice(caseless=False, depth=0)
     except _UnreadableError:
-        return None
-    return need if need is not None and _count(need) <= _MAX_LITERALS else None
+        return None, False
+    return (need, enough) if need is not None and _count(need) <= _MAX_LITERALS else (None, False)
 
 
 class _UnreadableError(Exception):
@@ -43,6 +44,7 @@ _TOKEN = re.compile(
       \\Q (?! \\E) (?P<quoted> .+?) (?: \\E | \Z)
     | \\ (?: [pP] (?: \{ [^}]* \} | .) | x (?: \{ [0-9a-fA-F]+ \} | [0-9a-fA-F]{2}) | [AabBCdDfnrsStvwWz])
     | \\ (?P<escaped> [^0-9A-Za-z])
+    | \[ (?P<few> [0-9A-Za-z]{1,6}) \]
     | \[ \^? \]?+ (?: \[ : \^? \w+ : \] | \\. | [^\]\\] )*+ \]
     | \( \? (?P<flags> [a-zA-Z-]+) \) (?! [*+?{])
     | (?P<group> \( (?: (?! \?) | \? P? < [^>]* > | \? (?P<local> [a-zA-Z-]*) : ))
@@ -63,11 +65,11 @@ class _Reader:
         self._pattern = pattern
         self._at = 0
 
-    def choice(self, *, caseless: bool, depth: int) -> Need | None:
-        """Read branches with bars between them, to the end of a group or of the pattern."""
+    def choice(self, *, caseless: bool, depth: int) -> tuple[Need | None, bool]:
+        """Read branches with bars between them, to the end of a group or of the pattern; return as `required`."""
         if depth > _MAX_DEPTH:
             raise _UnreadableError
-        branches: list[Need | None] = []
+        branches: list[tuple[Need | None, bool]] = []
         pieces: list[_Piece] = []
         while (token := self._token()) is not None and token.lastgroup != "close":
             if token.lastgroup == "bar":
@@ -76,16 +78,17 @@ class _Reader:
             elif token.lastgroup == "flags":
                 caseless = _switched(token["flags"], caseless=caseless)
             elif token.lastgroup == "group":
-                pieces.append(self.choice(caseless=_switched(token["local"] or "", caseless=caseless), depth=depth + 1))
+                inner = _switched(token["local"] or "", caseless=caseless)
+                pieces.append(self.choice(caseless=inner, depth=depth + 1)[0])
             elif token.lastgroup == "repeat":
                 _repeat(pieces, token)
             else:
                 pieces += _pieces(token, caseless=caseless)
         branches.append(_joined(pieces))
-        known = [branch for branch in branches if branch is not None]
+        known = [branch for branch, _ in branches if branch is not None]
         if len(known) < len(branches):
-            return None
-        return known[0] if len(known) == 1 else AnyOf(tuple(known))
+            return None, False
+        return known[0] if len(known) == 1 else AnyOf(tuple(known)), all(enough for _, enough in branches)
 
     def _token(self) -> re.Match[str] | None:
         if self._at == len(self._pattern):
@@ -100,8 +103,10 @@ class _Reader:
 def _pieces(token: re.Match[str], *, caseless: bool) -> list[_Piece]:
     """Return a token's characters; in any case those of ASCII: RE2 may have its own idea of the others."""
     text = token[token.lastgroup] if token.lastgroup else None
-    if text is None:
+    if text is None or (caseless and token.lastgroup == "few"):
         return [None]
+    if token.lastgroup == "few":
+        return [("".join(sorted(set(text))), False)]
     return [None if caseless and not char.isascii() else (char, caseless) for char in text]
 
 
@@ -122,21 +127,25 @@ def _switched(flags: str, *, caseless: bool) -> bool:
     return "i" not in off and ("i" in on or caseless)
 
 
-def _joined(pieces: list[_Piece]) -> Need | None:
-    """Return what a branch needs: each run of characters, and what its groups need."""
+def _joined(pieces: list[_Piece]) -> tuple[Need | None, bool]:
+    """Return what a branch needs: each run of characters, and what its groups need; and whether that is all of it."""
     need: list[Need] = []
     for caseless, run in groupby(pieces, lambda piece: piece[1] if isinstance(piece, tuple) else None):
         if caseless is None:
             need += [piece for piece in run if piece is not None and not isinstance(piece, tuple)]
         else:
-            need.append(_literal("".join(piece[0] for piece in run if isinstance(piece, tuple)), caseless=caseless))
-    if len(need) > 1:
-        return AllOf(tuple(need))
-    return need[0] if need else None
+            need.append(_literal([piece[0] for piece in run if isinstance(piece, tuple)], caseless=caseless))
+    if len(need) != 1:
+        return AllOf(tuple(need)) if need else None, False
+    (only,) = need
+    plain = all(isinstance(piece, tuple) and not piece[1] for piece in pieces)
+    return only, plain and isinstance(only, Needle) and only.exact
 
 
-def _literal(text: str, *, caseless: bool) -> Need:
-    needle, other = needles.caseless(text) if caseless else (needles.plain(text), None)
+def _literal(chars: list[str], *, caseless: bool) -> Need:
+    if not caseless:
+        return needles.spelled(chars)
+    needle, other = needles.caseless("".join(chars))
     return needle if other is None else AnyOf((needle, other))
 
 

@@ -55,8 +55,13 @@ Need = Needle | AllOf | AnyOf
 
 def plain(text: str) -> Needle:
     """Return the needle of a text as it stands."""
-    shown = text[:_LOOKED_AT]
-    return Needle(_windows([[char.encode()] for char in shown]), exact=shown == text)
+    return spelled(text)
+
+
+def spelled(places: Sequence[str]) -> Needle:
+    """Return the needle of texts of one length: per place the characters that may stand there, if several of ASCII."""
+    shown = places[:_LOOKED_AT]
+    return Needle(_windows([[char.encode() for char in place] for place in shown]), exact=len(shown) == len(places))
 
 
 def caseless(text: str) -> tuple[Needle, Needle | None]:

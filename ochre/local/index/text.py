@@ -131,7 +131,8 @@ def _lookup(segment: TextSegment, need: Need) -> _Lookup:
 def _sought(leaf: DocumentLeaf) -> tuple[Need | None, Need | None]:
     """Return what makes sure that the leaf holds for a document, and without what else it does not hold."""
     if isinstance(leaf, DocumentMatches):
-        return None, required(leaf.pattern)
+        need, enough = required(leaf.pattern)
+        return (need, None) if enough else (None, need)
     needle, other = needles.plain(leaf.text), None
     if isinstance(leaf, DocumentContainsAnyCase):
         needle, other = needles.caseless(leaf.text)

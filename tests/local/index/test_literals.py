@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ochre.errors import InvalidArgumentError
 from ochre.local.index.literals import required
-from ochre.local.index.needles import AllOf, AnyOf, Need, Needle, caseless, plain
+from ochre.local.index.needles import AllOf, AnyOf, Need, Needle, caseless, plain, spelled
 from ochre.model.filters import compile_pattern
 from tests.local.index.conftest import segments_of
 
@@ -32,7 +32,8 @@ FOO, BAR = plain("foo"), plain("bar")
         ("foob*?", FOO),
         ("foo+bar", AllOf((FOO, BAR))),
         ("(foo){2}", FOO),
-        ("[foo]bar", BAR),
+        ("[foo]bar", spelled(["fo", "b", "a", "r"])),
+        ("(?i)[foo](?-i)bar", BAR),
         ("[]foo]bar", BAR),
         (r"[^\]foo]bar", BAR),
         ("[[:alpha:]foo]bar", BAR),
@@ -55,7 +56,23 @@ FOO, BAR = plain("foo"), plain("bar")
 )
 def test_what_a_pattern_needs(pattern: str, need: Need | None) -> None:
     compile_pattern(pattern)
-    assert required(pattern) == need
+    assert required(pattern)[0] == need
+
+
+@pytest.mark.parametrize(
+    ("pattern", "enough"),
+    [
+        *[(pattern, True) for pattern in ("foo", "foo|bar", r"f\.o", r"\Qf.o\E", "f[ou]o", "(?s)foo", "日本", "x{,3}")],
+        *[
+            (pattern, False)
+            for pattern in ("^foo", "foo$", r"\bfoo", "foo.", "fo+", "foob?", "(foo)", "foo|b.r", "foo|")
+        ],
+        *[(pattern, False) for pattern in ("(?i)foo", "f[a-z]o", "[^f]oo", "f(?i)oo", "f" * 200, ".")],
+    ],
+)
+def test_having_what_a_pattern_needs_is_enough_if_nothing_else_is_in_it(pattern: str, enough: bool) -> None:
+    compile_pattern(pattern)
+    assert required(pattern)[1] == enough
 
 
 def met(need: Need, document: str) -> bool:
@@ -94,6 +111,8 @@ def test_a_document_that_matches_has_what_is_needed(pattern: str, documents: lis
         compiled = compile_pattern(pattern)
     except InvalidArgumentError:
         assume(False)
-    need = required(pattern)
+    need, enough = required(pattern)
     for document in documents:
-        assert need is None or not compiled.search(document) or met(need, document)
+        matches = compiled.search(document) is not None
+        assert need is None or not matches or met(need, document)
+        assert not enough or need is None or met(need, document) == matches
