@@ -23,6 +23,7 @@ from ochre.local import catalog, engine, log, matching, plan, state
 from ochre.local.builders import BUILDERS
 from ochre.local.engine import LocalEngine
 from ochre.local.index.columns import Columns
+from ochre.local.index.graph import StoppedError
 from ochre.local.index.roster import Roster
 from ochre.local.index.trigrams import TextSegment
 from ochre.local.state import CollectionState
@@ -95,11 +96,13 @@ class LocalMachine(EngineMachine):
 
     @rule(handle=handles, collection=EngineMachine.collections, fresh=st.booleans())
     def a_checkpoint_is_published(self, handle: int, collection: UUID, fresh: bool) -> None:
-        """One of the records as they are, or an older one."""
+        """One of the records as they are, or an older one; none is published of vectors that have moved since."""
         engine = self.engines[handle]
         assert isinstance(engine, LocalEngine)
         with suppress(NotFoundError):
-            if fresh or collection not in self._checkpoints:
+            row = engine._look(lambda session: catalog.get_collection(session, collection))
+            _, _, sequence = self._checkpoints.get(collection, (None, None, -1))
+            if fresh or engine._look(lambda session: log.changes_since(session, row, sequence)) is None:
                 self._checkpoints[collection] = checkpoint_of(engine, collection)
             publish(engine, collection, "checkpoint", *self._checkpoints[collection])
 
@@ -127,7 +130,8 @@ class LocalMachine(EngineMachine):
             for builder in BUILDERS:
                 row = engine._look(lambda session: catalog.get_collection(session, collection))
                 if row.next_slot:
-                    engine._maintenance._build(collection, builder)
+                    with suppress(StoppedError):  # what was written meanwhile may make it useless
+                        engine._maintenance._build(collection, builder)
 
     @rule(handle=handles)
     def vacuum(self, handle: int) -> None:
