@@ -125,7 +125,7 @@ def rust() -> list[str]:
     """Build the Rust client; its build needs protoc, which a Python package brings where the machine has none."""
     protoc = shutil.which("protoc") or str(environment("protoc", "grpcio-tools") / f"python-grpc-tools-protoc{EXE}")
     target = WORK / "rust"
-    fetch(tool("cargo"), "fetch", "--locked", cwd=HERE / "rust")
+    fetch(tool("cargo"), "fetch", cwd=HERE / "rust")
     work(tool("cargo"), "build", "--target-dir", target, cwd=HERE / "rust", PROTOC=protoc)
     return [str(target / "debug" / f"client{EXE}")]
 
