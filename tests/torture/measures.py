@@ -14,20 +14,20 @@ from ochre.local.engine import LocalEngine
 from ochre.model.requests import CountRecords
 from tests.torture.content import PLACE, create, quiet, write
 
-CALLS = 400
+BATCHES = {1: 3000, 50: 4000, 1000: 200}
+"""Records a call, and how many calls are made in all."""
+
 COMMITS = 300
-BATCH = 50
 
 
 def measure(place: Path) -> dict[str, str]:
     """Return throughput of four writers and of one, and the delay until a reader sees a commit."""
-    alone, together = (_writing(place / str(writers), writers) for writers in (1, 4))
+    found = {}
+    for batch in BATCHES:
+        alone, together = (_writing(place / f"{batch}-{writers}", writers, batch) for writers in (1, 4))
+        found[f"records a second in calls of {batch}, one writer and four"] = f"{alone:,.0f} and {together:,.0f}"
     middle, worst = _delay(place / "delay")
-    return {
-        "records a second, one writer": f"{alone:,.0f}",
-        "four": f"{together:,.0f}",
-        "until a reader sees a commit, ms (median, worst)": f"{middle:.2f}, {worst:.2f}",
-    }
+    return {**found, "until a reader sees a commit, ms (median, worst)": f"{middle:.2f}, {worst:.2f}"}
 
 
 def _opened(folder: Path) -> LocalEngine:
@@ -41,28 +41,31 @@ def _new(folder: Path) -> None:
     engine.close()
 
 
-def _writing(folder: Path, writers: int) -> float:
+def _writing(folder: Path, writers: int, batch: int) -> float:
     """Write so many calls in all; return records a second."""
     _new(folder)
     ready, go = RawArray(ctypes.c_int, writers), RawValue(ctypes.c_int, 0)
-    children = [_fork(lambda writer=writer: _write(folder, writer, writers, ready, go)) for writer in range(writers)]
+    children = [
+        _fork(lambda writer=writer: _write(folder, batch, range(writer, BATCHES[batch], writers), writer, ready, go))
+        for writer in range(writers)
+    ]
     while sum(ready) < writers:
         time.sleep(0.001)
     start = time.perf_counter()
     go.value = 1
     for child in children:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    return CALLS * BATCH / (time.perf_counter() - start)
+    return BATCHES[batch] * batch / (time.perf_counter() - start)
 
 
-def _write(folder: Path, writer: int, writers: int, ready: Any, go: Any) -> None:
+def _write(folder: Path, batch: int, calls: range, writer: int, ready: Any, go: Any) -> None:
     engine = _opened(folder)
     things = engine.get_collection("things", *PLACE).id
     ready[writer] = 1
     while not go.value:
         time.sleep(0.0005)
-    for call in range(writer, CALLS, writers):
-        write(engine, things, "add", range(call * BATCH, (call + 1) * BATCH))
+    for call in calls:
+        write(engine, things, "add", range(call * batch, (call + 1) * batch))
     engine.close()
 
 
