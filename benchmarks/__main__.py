@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 from benchmarks import chroma_model, data, results, rows, table
 from benchmarks.cases import EFFORTS, QUERIES
-from benchmarks.systems import ROOT, TITLES, FailedError, System, system
+from benchmarks.systems import TITLES, FailedError, System, system
 
 PARTS = ("cold", "reads", "effort", "selectivity", "profile", "single", "busy", "model", "processes", "raw")
 COLD_STARTS = 5
@@ -47,8 +46,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    folder = Path(os.environ.get("BENCHMARK_DATA", ROOT.parent / "shared" / "data"))
-    parser.add_argument("--data", type=Path, default=folder, help="the folder with the WordNet files")
+    parser.add_argument("--data", type=Path, default=data.FOLDER, help="the folder with the WordNet files")
     parser.add_argument(
         "--records", "--scale", type=int, help="how many: fewer than WordNet has, or more, made of its vectors turned"
     )

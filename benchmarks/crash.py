@@ -7,7 +7,6 @@ page, between the lines `<!-- peers -->` and `<!-- end -->`.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import data
-from benchmarks.systems import ROOT, FailedError, System, system
+from benchmarks.systems import FailedError, System, system
 
 TITLES = {"ochre": "Ochre", "chroma": "Chroma", "lancedb": "LanceDB", "milvus": "Milvus Lite"}
 RECORDS = 20_000
@@ -79,8 +78,7 @@ def _why(found: dict[str, Any]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
-    folder = Path(os.environ.get("BENCHMARK_DATA", ROOT.parent / "shared" / "data"))
-    parser.add_argument("--data", type=Path, default=folder, help="the folder with the WordNet files")
+    parser.add_argument("--data", type=Path, default=data.FOLDER, help="the folder with the WordNet files")
     parser.add_argument("--systems", type=lambda text: text.split(","), default=list(TITLES), help=",".join(TITLES))
     parser.add_argument("--kills", type=int, default=30, help="how often a writer is killed")
     parser.add_argument("--out", type=Path, help="the page whose table is made anew")

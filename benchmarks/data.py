@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import SHARES, matches
+
+FOLDER = Path(os.environ.get("BENCHMARK_DATA", Path(__file__).parents[2] / "shared" / "data"))
+"""Where WordNet's files are, unless a command is told otherwise."""
 
 SEED = 20_26
 ASKED = 300

@@ -89,8 +89,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
-    folder = Path(os.environ.get("BENCHMARK_DATA", ROOT.parent / "shared" / "data"))
-    parser.add_argument("--data", type=Path, default=folder, help="the folder with the WordNet files")
+    parser.add_argument("--data", type=Path, default=data.FOLDER, help="the folder with the WordNet files")
     parser.add_argument("--records", type=int, default=40_000, help="how many records")
     parser.add_argument("--seconds", type=int, default=10, help="how long each load lasts")
     return parser.parse_args()
@@ -130,23 +129,12 @@ def _measure(
             collection = found[2]
         if system == "ochre":
             _wait_for_indexes(f"{url}{COLLECTIONS}/{collection}/indexing_status")
-        for name, script in scripts.items():
-            for connections in CONNECTIONS:
-                print(f"{system}: {name}, {connections} connections", file=sys.stderr, flush=True)
-                target = f"{url}{COLLECTIONS}/{collection}/query"
-                _load(wrk, script, target, connections, 2)
-                rate, middle = _load(wrk, script, target, connections, seconds)
-                figures[f"{name}, {connections} connections, queries/s"] = rate
-                figures[f"{name}, {connections} connections, p50 ms"] = middle
+        figures |= _asked(wrk, f"{url}{COLLECTIONS}/{collection}/query", scripts, CONNECTIONS, seconds)
     if system == "ochre":
         with _server(system, chroma, folder, "--workers", str(WORKERS)) as (url, _):
-            for name, script in scripts.items():
-                print(f"{system}: {name}, {WORKERS} workers", file=sys.stderr, flush=True)
-                target = f"{url}{COLLECTIONS}/{collection}/query"
-                _load(wrk, script, target, CONNECTIONS[-1], 2)
-                rate, middle = _load(wrk, script, target, CONNECTIONS[-1], seconds)
-                figures[f"{name}, {CONNECTIONS[-1]} connections, queries/s{MORE}"] = rate
-                figures[f"{name}, {CONNECTIONS[-1]} connections, p50 ms{MORE}"] = middle
+            target = f"{url}{COLLECTIONS}/{collection}/query"
+            more = _asked(wrk, target, scripts, CONNECTIONS[-1:], seconds)
+            figures |= {case + MORE: figure for case, figure in more.items()}
     with _server(system, chroma, folder) as (url, started):
         body = scripts["query"].with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()[0].encode()
         request = urllib.request.Request(
@@ -155,6 +143,21 @@ def _measure(
         with urllib.request.urlopen(request) as answer:
             answer.read()
         figures["start to first answer, s"] = time.perf_counter() - started
+    return figures
+
+
+def _asked(
+    wrk: str, url: str, scripts: dict[str, Path], connections: tuple[int, ...], seconds: int
+) -> dict[str, float]:
+    """Ask with each script over so many connections at a time, after a warm-up."""
+    figures = {}
+    for name, script in scripts.items():
+        for count in connections:
+            print(f"{url}: {name}, {count} connections", file=sys.stderr, flush=True)
+            _load(wrk, script, url, count, 2)
+            rate, middle = _load(wrk, script, url, count, seconds)
+            figures[f"{name}, {count} connections, queries/s"] = rate
+            figures[f"{name}, {count} connections, p50 ms"] = middle
     return figures
 
 

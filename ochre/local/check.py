@@ -88,8 +88,8 @@ def check(place: Path) -> Report:
     """Check the database in a folder, or a snapshot.
 
     Raises:
-        NotFoundError: there is no database; StorageError: the file is no snapshot; FormatVersionError: a later
-            release wrote it.
+        NotFoundError: there is no database; StorageError: the file is no snapshot; FormatVersionError: it is not one
+            that this release reads.
         BusyError: vectors were being removed for a minute.
     """
     if not place.is_file() and not (place / FILE_NAME).is_file():
@@ -110,7 +110,6 @@ class _Unchecked(ReadOnlyDatabase):
     """A database that is opened whatever is wrong with it: that is what is to be found out."""
 
     def _check(self, connection: apsw.Connection) -> None:
-        schema.check_release(connection, self.folder)
         if self.is_snapshot:  # any file might be named
             self._check_snapshot(connection)
 

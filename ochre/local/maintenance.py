@@ -256,13 +256,8 @@ class Maintenance:
                 LOGGER.warning("the %s of collection %s was not built: %s", builder.kind, collection, error)
 
     def _exists(self, collection: UUID) -> bool:
-        try:
-            with self._file.read() as session:
-                catalog.get_collection(session, collection)
-        except NotFoundError:
-            return False
-        except OchreError:
-            pass
+        with contextlib.suppress(OchreError), self._file.read() as session:
+            return not catalog.missing(session, [collection])
         return True
 
     def _build(self, collection: UUID, builder: Builder) -> None:

@@ -134,7 +134,7 @@ class KeyStore:
 
     def usable(self) -> bool:
         """Tell whether there is a key that opens anything; a file that is not a key's does not."""
-        return any(isinstance(key, Key) for _, key in self._read())
+        return bool(self._current())
 
     def find(self, secret: str) -> Key | None:
         """Return the key that this is, None if there is none (any more)."""

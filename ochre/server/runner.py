@@ -73,7 +73,7 @@ def run(application: Any, settings: ServerSettings) -> None:
     sets = [listen(settings)]
     addresses = [listener.getsockname()[:2] for listener in sets[0]]
     while _BALANCED and len(sets) < settings.workers:
-        sets.append([_listener(listener.family, listener.getsockname()[:2]) for listener in sets[0]])
+        sets.append([_listener(one.family, address) for one, address in zip(sets[0], addresses, strict=True)])
     _allow_many_connections()
     config = configure(application, settings)
     protocol = "https" if settings.tls_cert else "http"
@@ -150,6 +150,11 @@ class Workers(Multiprocess):
         for place in range(self.processes_num):
             self.processes.append(self._started(place))
 
+    def _replace(self, place: int) -> None:
+        """Start another in the place of one that has ended, and forget what that had under way."""
+        ended, self.processes[place] = self.processes[place], self._started(place)
+        metrics.forget(ended.pid or 0)
+
     def _started(self, place: int) -> Process:
         process = Process(self.config, self._sets[place % len(self._sets)])
         process.start()
@@ -160,7 +165,7 @@ class Workers(Multiprocess):
         for place, process in enumerate(list(self.processes)):
             process.terminate()
             process.join()
-            self.processes[place] = self._started(place)
+            self._replace(place)
 
     def handle_ttin(self) -> None:
         """Change nothing: each worker has its sockets."""
@@ -174,7 +179,7 @@ class Workers(Multiprocess):
         return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that ended, and forget what they had under way; stop all if one could not start."""
+        """Replace workers that ended; stop all if one could not start."""
         for place, process in enumerate(list(self.processes)):
             if self.should_exit.is_set() or process.is_alive(self.config.timeout_worker_healthcheck):
                 continue
@@ -183,9 +188,8 @@ class Workers(Multiprocess):
             if process.exitcode == STARTUP_FAILURE:
                 self.should_exit.set()
                 return
-            self.processes[place] = self._started(place)
+            self._replace(place)
             LOGGER.error("worker process %d ended and was replaced", process.pid)
-            metrics.forget(process.pid or 0)
 
 
 def end_with(parent: int) -> None:

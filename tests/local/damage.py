@@ -50,7 +50,12 @@ class Sweep:
         self._whole = folder / "whole"
         engine = LocalEngine.open(folder / "source")
         self._once: set[tuple[str, str, str]] = set()  # whatever any record was, but for its vector
-        with mock.patch.object(engine, "write", lambda request: self._note(engine, LocalEngine.write(engine, request))):
+
+        def write(request: Any) -> None:
+            LocalEngine.write(engine, request)
+            self._note(content(engine))
+
+        with mock.patch.object(engine, "write", write):
             make.fill(engine)
             engine.create_database("large", "acme")
             things = CreateCollection("acme", "large", "things", None, Configuration())
@@ -71,8 +76,8 @@ class Sweep:
         self._files = sorted(path.relative_to(self._whole) for path in files)
         self._main = Path("ochre.sqlite3-wal" if hot else "ochre.sqlite3")
 
-    def _note(self, engine: LocalEngine, _: None) -> None:
-        for name, records in content(engine).items():
+    def _note(self, present: Content) -> None:
+        for name, records in present.items():
             self._once |= {(name, id_, rest) for id_, (_, rest) in records.items()}
 
     def round(self, randomness: random.Random) -> str:

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -220,6 +220,12 @@ def test_a_backup_that_waited_for_another_goes_on_from_what_that_one_made(engine
     collection = make_collection(engine)
     engine.backup(target)
     add(engine, collection, range(10))
+    while_another_backs_up(engine, target, engine.backup).result(30)
+    assert stored(target) == described(engine)
+
+
+def while_another_backs_up(engine: LocalEngine, target: Path, act: Callable[[Path], Any]) -> Future[Any]:
+    """Begin `act` on the target while another has the hold on it, and makes a backup there; return what comes of it."""
     waiting = threading.Event()
     read = module._read_marker
 
@@ -231,19 +237,13 @@ def test_a_backup_that_waited_for_another_goes_on_from_what_that_one_made(engine
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as threads:
         patch.setattr(module, "_read_marker", watched)
         with Hold(target).removing():
-            late = threads.submit(engine.backup, target)
+            late = threads.submit(act, target)
             assert waiting.wait(10)
             patch.setattr(module, "_read_marker", read)
-            _as_if_alone(engine, target)
-        late.result(30)
-    assert stored(target) == described(engine)
-
-
-def _as_if_alone(engine: LocalEngine, target: Path) -> None:
-    """Make a backup as the one who has the hold on the target does."""
-    marker = module._read_marker(target)
-    assert marker is not None
-    module._Copy(engine._file, target).make(marker)
+            marker = read(target) or module._Marker([])
+            module._write_marker(target, marker)
+            module._Copy(engine._file, target).make(marker)
+    return late
 
 
 DOCUMENTS = frozenset({"documents"})
@@ -600,24 +600,10 @@ def test_a_restore_that_waited_for_a_backup_leaves_that_alone(
 ) -> None:
     make_collection(engine)
     engine.backup(target)
-    waiting = threading.Event()
     source = LocalEngine.open(target, mode="r")
-    read = module._read_marker
-
-    def watched(target: Path) -> Any:
-        waiting.set()
-        return read(target)
-
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as threads:
-        patch.setattr(module, "_read_marker", watched)
-        (tmp_path / "other").mkdir()
-        with Hold(tmp_path / "other").removing():
-            late = threads.submit(source.restore, tmp_path / "other")
-            assert waiting.wait(10)
-            module._write_marker(tmp_path / "other", module._Marker([]))
-            _as_if_alone(engine, tmp_path / "other")
-        with pytest.raises(AlreadyExistsError, match="restore into a new folder"):
-            late.result(30)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(AlreadyExistsError, match="restore into a new folder"):
+        while_another_backs_up(engine, tmp_path / "other", source.restore).result(30)
     source.close()
     assert (tmp_path / "other" / module.MARKER).exists()
 

@@ -41,6 +41,13 @@ def flip(folder: Path, place: Callable[[bytes], int]) -> None:
     file.write_bytes(data)
 
 
+def blank(folder: Path, start: int, count: int) -> None:
+    file = folder / "ochre.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[start : start + count] = bytes(count)
+    file.write_bytes(data)
+
+
 def root_of(folder: Path, name: str) -> int:
     """The number of the page a table or an index begins at."""
     connection = pages.connect(str(folder / "ochre.sqlite3"))
@@ -127,10 +134,7 @@ def test_rows_of_pages_that_may_be_unused_are_taken_and_told(tmp_path: Path, clo
     engine = LocalEngine.open(folder)
     engine.delete(DeleteRecords(collection, ids=ALL[:200]))
     engine.close()
-    file = folder / "ochre.sqlite3"
-    data = bytearray(file.read_bytes())
-    data[4000:4200] = bytes(200)
-    file.write_bytes(data)
+    blank(folder, 4000, 200)
     result = repair(folder, tmp_path / "new")
     assert {*ALL[200:]} <= {*ids_in(tmp_path / "new", collection)}
     assert any("may be deleted ones" in loss["reason"] and loss["saved"] for loss in result.losses)
@@ -147,10 +151,7 @@ def test_of_records_with_one_id_on_pages_that_may_be_unused_the_newest_is_taken(
         engine.write(WriteRecords(collection, "add", again, vectors_of(range(100)), documents=["a new document"] * 100))
     engine.create_collection(CreateCollection("default_tenant", "default_database", "other", None, Configuration()))
     engine.close()
-    file = folder / "ochre.sqlite3"
-    data = bytearray(file.read_bytes())
-    data[4000:4200] = bytes(200)
-    file.write_bytes(data)
+    blank(folder, 4000, 200)
     result = repair(folder, tmp_path / "new")
     engine = LocalEngine.open(tmp_path / "new")
     found = engine.get(GetRecords(collection, include=frozenset({"documents"})))
@@ -255,11 +256,8 @@ def test_a_file_that_another_program_wrote_to_is_taken_on_trust(tmp_path: Path, 
 def test_trust_goes_as_far_as_pages_that_sqlite_does_not_reach(tmp_path: Path, closed: tuple[Path, UUID]) -> None:
     folder, collection = closed
     start = (root_of(folder, "records") - 1) * 4096
-    file = folder / "ochre.sqlite3"
-    data = bytearray(file.read_bytes())
-    data[start : start + 4096] = bytes(4096)
-    data[data.index(b"document 123") + 3] ^= 1
-    file.write_bytes(data)
+    blank(folder, start, 4096)
+    flip(folder, lambda data: data.index(b"document 123") + 3)
     result = repair(folder, tmp_path / "new", trust_pages=True)
     assert ids_in(tmp_path / "new", collection) == ALL
     assert (result.saved, result.lost) == (300, 0)

@@ -256,9 +256,9 @@ def _too_coarse(sample: Matrix) -> bool:
     """
     steps = (sample.max(axis=0) - sample.min(axis=0)).astype(np.float64) / 255.0
     rows = sample[:_NEAR_ROWS].astype(np.float64)
-    some = rows[:: max(len(rows) // _NEAR_SAMPLES, 1)]
+    step = max(len(rows) // _NEAR_SAMPLES, 1)
     squares = np.einsum("ij,ij->i", rows, rows)
-    apart = squares[:: max(len(rows) // _NEAR_SAMPLES, 1), None] + squares - 2.0 * (some @ rows.T)
+    apart = squares[::step, None] + squares - 2.0 * (rows[::step] @ rows.T)
     apart[apart <= 1e-9 * squares] = np.inf  # themselves, and their likes
     nearest = apart.min(axis=1)
     near = np.sqrt(nearest[np.isfinite(nearest)])

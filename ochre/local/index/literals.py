@@ -103,10 +103,10 @@ class _Reader:
 def _pieces(token: re.Match[str], *, caseless: bool) -> list[_Piece]:
     """Return a token's characters; in any case those of ASCII: RE2 may have its own idea of the others."""
     text = token[token.lastgroup] if token.lastgroup else None
-    if text is None or (caseless and token.lastgroup == "few"):
+    if text is None:
         return [None]
     if token.lastgroup == "few":
-        return [("".join(sorted(set(text))), False)]
+        return [None if caseless else ("".join(sorted(set(text))), False)]
     return [None if caseless and not char.isascii() else (char, caseless) for char in text]
 
 
@@ -144,7 +144,7 @@ def _joined(pieces: list[_Piece]) -> tuple[Need | None, bool]:
 
 def _literal(chars: list[str], *, caseless: bool) -> Need:
     if not caseless:
-        return needles.spelled(chars)
+        return needles.plain(chars)
     needle, other = needles.caseless("".join(chars))
     return needle if other is None else AnyOf((needle, other))
 

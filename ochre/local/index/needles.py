@@ -53,13 +53,8 @@ class AnyOf:
 Need = Needle | AllOf | AnyOf
 
 
-def plain(text: str) -> Needle:
-    """Return the needle of a text as it stands."""
-    return spelled(text)
-
-
-def spelled(places: Sequence[str]) -> Needle:
-    """Return the needle of texts of one length: per place the characters that may stand there, if several of ASCII."""
+def plain(places: Sequence[str]) -> Needle:
+    """Return the needle of a text as it stands, place by place: a character, or several of ASCII for any of them."""
     shown = places[:_LOOKED_AT]
     return Needle(_windows([[char.encode() for char in place] for place in shown]), exact=len(shown) == len(places))
 
